@@ -1,0 +1,51 @@
+# `make demo` and `make test` each do everything from a fresh clone: environment, install, run.
+PYTHON ?= python3
+VENV   ?= .venv
+# Parallel test processes; a number, or auto for one per core.
+JOBS   ?= auto
+# Passed on: make test ARGS="-m 'not slow' tests/ops", make demo ARGS=--help.
+ARGS   ?=
+
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format docs clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP)-plots  ## Train on real data, compare, and write a report page
+	@$(BIN)/longspan demo $(ARGS)
+
+test: $(STAMP)-test  ## Run every test
+	@$(BIN)/pytest -q -n $(JOBS) $(ARGS)
+
+check: $(STAMP)-dev  ## Lint, check format, types and the import table
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo 'not formatted as ruff has it: run  make format'; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/test_architecture.py
+
+format: $(STAMP)-dev  ## Put the code into its format
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+docs: $(STAMP)-docs  ## Build the documentation in build/docs
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo 'built: build/docs/index.html'
+
+clean:  ## Remove what was built, and the caches; .venv stays
+	@rm -rf build dist docs/reference/generated .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find src tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# One stamp for each extra, so that the demo does not wait for the test tools.
+$(STAMP)-%: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing longspan[$*] in $(VENV), a minute or two the first time"
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	    f"longspan needs Python 3.11 or newer; $(PYTHON) is {sys.version.split()[0]}. Try: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)

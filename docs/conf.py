@@ -1,0 +1,39 @@
+"""Settings of the documentation: Sphinx, with pages in Markdown and the reference from docstrings."""
+
+from importlib import metadata
+
+project = "longspan"
+author = "the longspan authors"
+copyright = f"2026, {author}"
+release = metadata.version("longspan")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+# Single backticks in docstrings are code.
+default_role = "code"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+# Attributes are listed once; as fields they do not repeat the members of a NamedTuple.
+napoleon_use_ivar = True
+autosummary_generate = False
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+# scikit-learn adds these methods to each estimator; they link to pages of its own site.
+autodoc_default_options = {
+    "members": True,
+    "exclude-members": ", ".join(
+        f"set_{method}_request"
+        for method in ("fit", "predict", "predict_proba", "score", "transform", "partial_fit")
+    ),
+}
+
+html_theme = "furo"
+html_title = "longspan"

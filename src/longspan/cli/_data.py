@@ -1,0 +1,254 @@
+"""The data that a person names: columns of a table, or a ``.ts`` file, and a part held out of them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from longspan.cli._options import Group, option
+from longspan.cli._values import split_names
+from longspan.errors import DataError, ModelFileError, TargetError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from longspan.sequences import Sequences
+
+
+class Task(StrEnum):
+    """What is learned."""
+
+    classify = "classify"
+    regress = "regress"
+
+
+Source = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, JSON-lines, .duckdb or .ts file, or a 'pattern*.csv'."),
+]
+TaskOption = Annotated[Task, typer.Option(help="Learn labels, or numbers.")]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a table is what, and which rows are meant.
+
+    Parameters
+    ----------
+    series, time, group : str, optional
+    targets, features : tuple of str
+        No features stand for every other numeric column.
+    per_step : bool
+        The target may change within a series.
+    query, table : str, optional
+        As in `longspan.read_table`.
+    """
+
+    series: str | None = None
+    time: str | None = None
+    targets: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    group: str | None = None
+    per_step: bool = False
+    query: str | None = None
+    table: str | None = None
+
+    @classmethod
+    def gather(cls, *, target: list[str] | None, features: list[str] | None, **rest: Any) -> Self:
+        """Take the values of the options."""
+        return cls(targets=split_names(target), features=split_names(features), **rest)
+
+    @classmethod
+    def from_notes(cls, notes: Mapping[str, Any]) -> Self:
+        """Read what `notes` wrote into a model file."""
+        kept = notes.get("columns", {})
+        try:
+            names = {name: tuple(map(str, kept[name])) for name in ("targets", "features") if name in kept}
+            texts = {name: kept.get(name) for name in ("series", "time", "group")}
+        except (AttributeError, TypeError) as error:
+            raise ModelFileError(f"the notes on columns in the model file cannot be read: {error}") from error
+        return cls(**names, **{name: None if text is None else str(text) for name, text in texts.items()})
+
+    def notes(self) -> dict[str, Any]:
+        """Return what a model file keeps: the parts that data to come will have too."""
+        kept = asdict(self)
+        return {"columns": {name: kept[name] for name in ("series", "time", "targets", "features", "group")}}
+
+
+_PANEL = {"rich_help_panel": "Data"}
+DATA_OPTIONS = Group(
+    (
+        option("series", str | None, metavar="COL", help="The series that a row belongs to.", **_PANEL),
+        option("time", str | None, metavar="COL", help="What orders the rows of a series; else their order.", **_PANEL),
+        option("target", list[str] | None, metavar="COL", help="What to learn; repeat for several.", **_PANEL),
+        option("features", list[str] | None, metavar="COL,...", help="What to learn from; else all numbers.", **_PANEL),
+        option("group", str | None, metavar="COL", help="What is never both learned from and tested on.", **_PANEL),
+        option("per_step", bool, False, help="The target has a value at every step.", **_PANEL),
+        option("query", str | None, metavar="SQL", help="What to read, as 'SELECT ... FROM source'.", **_PANEL),
+        option("table", str | None, metavar="NAME", help="The table of a .duckdb file.", **_PANEL),
+    ),
+    Columns.gather,
+)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Sequences with their targets.
+
+    Attributes
+    ----------
+    targets : array (N,) or (N, K), or list of arrays (T_i,) or (T_i, K), or None
+    groups : array (N,), or None
+    keys : array (N,)
+        What each sequence is called.
+    times : array (sum T_i,), or None
+        What each step is called.
+    columns : Columns
+        With the features that were found.
+    """
+
+    sequences: "Sequences"
+    targets: "NDArray[Any] | list[NDArray[Any]] | None"
+    groups: "NDArray[Any] | None"
+    keys: "NDArray[Any]"
+    times: "NDArray[Any] | None"
+    columns: Columns
+
+    def take(self, index: "NDArray[np.int64]") -> "Examples":
+        """Return some of them."""
+        targets = [self.targets[i] for i in index] if isinstance(self.targets, list) else self.targets
+        if targets is not None and not isinstance(targets, list):
+            targets = targets[index]
+        groups = None if self.groups is None else self.groups[index]
+        return Examples(self.sequences[index], targets, groups, self.keys[index], None, self.columns)
+
+    @property
+    def flat_targets(self) -> "NDArray[Any]":
+        """One row for each target: a sequence, or a step."""
+        import numpy as np
+
+        return np.concatenate(self.targets) if isinstance(self.targets, list) else np.asarray(self.targets)
+
+    def facts(self, source: str, task: Task) -> dict[str, Any]:
+        """Return what a person wants to see confirmed about the data."""
+        import numpy as np
+
+        lengths = self.sequences.lengths
+        found: dict[str, Any] = {
+            "source": source,
+            "sequences": len(self.sequences),
+            "shortest": int(lengths.min()),
+            "longest": int(lengths.max()),
+            "features": list(self.columns.features) or self.sequences.n_features,
+            "target": list(self.columns.targets) or None,
+        }
+        if task is Task.classify:
+            labels, counts = np.unique(self.flat_targets, return_counts=True)
+            found["classes"] = {str(label): int(count) for label, count in zip(labels, counts, strict=True)}
+        if self.groups is not None:
+            found["groups"] = len(np.unique(self.groups))
+        return found
+
+
+def facts_in_words(facts: Mapping[str, Any]) -> str:
+    """Return the sentence of what `Examples.facts` found."""
+    features = facts["features"]
+    many = features if isinstance(features, int) else len(features)
+    steps = f"{facts['shortest']} to {facts['longest']} steps"
+    if facts["shortest"] == facts["longest"]:
+        steps = _counted(facts["longest"], "step")
+    parts = [_counted(facts["sequences"], "sequence"), steps, _counted(many, "feature")]
+    if "classes" in facts:
+        parts.append(_counted(len(facts["classes"]), "class", "classes"))
+    if "groups" in facts:
+        parts.append(_counted(facts["groups"], "group"))
+    return f"{facts['source']}: {', '.join(parts)}"
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def read_examples(source: str, columns: Columns, *, task: Task | None = None) -> Examples:
+    """Read a table or a ``.ts`` file; with `task`, check that there are targets of its kind."""
+    examples = _read_ts_file(source, columns) if is_ts(source) else _read_table(source, columns, task)
+    if task is not None:
+        _check_targets(examples, task)
+    return examples
+
+
+def is_ts(source: str) -> bool:
+    """Whether the name is that of a ``.ts`` file."""
+    return Path(source).suffix.lower() == ".ts"
+
+
+def _read_table(source: str, columns: Columns, task: Task | None) -> Examples:
+    if columns.series is None:
+        raise typer.BadParameter("the column that says which series a row belongs to is needed.", param_hint="--series")
+    if task is not None and not columns.targets:
+        raise typer.BadParameter("the column to learn is needed.", param_hint="--target")
+    from longspan.io import read_table
+
+    one = len(columns.targets) == 1
+    table = read_table(
+        source,
+        series=columns.series,
+        time=columns.time,
+        features=columns.features or None,
+        target=columns.targets[0] if one else columns.targets or None,
+        group=columns.group,
+        per_step=columns.per_step,
+        query=columns.query,
+        table=columns.table,
+    )
+    found = replace(columns, features=table.feature_names)
+    return Examples(table.sequences, table.targets, table.groups, table.keys, table.times, found)
+
+
+def _read_ts_file(source: str, columns: Columns) -> Examples:
+    given = [f"--{name}" for name in ("series", "time", "features", "group", "query", "table") if getattr(columns, name)]
+    given += ["--target"] if columns.targets else []
+    given += ["--per-step"] if columns.per_step else []
+    if given:
+        raise typer.BadParameter("a .ts file has no columns to name.", param_hint=", ".join(given))
+    import numpy as np
+
+    from longspan.io import read_ts
+
+    data = read_ts(source)
+    return Examples(data.sequences, data.targets, None, np.arange(len(data.sequences)), None, columns)
+
+
+def _check_targets(examples: Examples, task: Task) -> None:
+    """Raise where labels were meant and numbers are there, or the other way round."""
+    if examples.targets is None:
+        raise TargetError("the file has no targets: its header has neither @classLabel nor @targetLabel.")
+    targets = examples.flat_targets
+    name = ", ".join(examples.columns.targets) or "target"
+    if task is Task.regress and targets.dtype.kind not in "biuf":
+        raise TargetError(f"{name} is not numeric: it has {targets.flat[0]!s}. For labels:  --task classify")
+    if task is Task.classify:
+        if targets.ndim > 1:
+            raise TargetError(f"one target can be classified at a time, but there are {targets.shape[1]}: {name}.")
+        broken = targets[targets % 1 != 0] if targets.dtype.kind == "f" else targets[:0]
+        if len(broken):
+            raise TargetError(f"{name} has numbers as {broken[0]:g}, which are no labels. Try:  --task regress")
+
+
+def hold_out(examples: Examples, fraction: float, task: Task, seed: int) -> tuple[Examples, Examples]:
+    """Return a part to learn from and a part to test on; a group is in one of them only."""
+    from longspan.data import split_sequences
+
+    units = examples.sequences if examples.groups is None else set(examples.groups.tolist())
+    if len(units) < 2:
+        what = "sequence" if examples.groups is None else "group"
+        raise DataError(f"there is only one {what}, so that no test part can be held out.")
+    labels = examples.targets if task is Task.classify and not isinstance(examples.targets, list) else None
+    kept, held = split_sequences(
+        len(examples.sequences), fraction, groups=examples.groups, stratify=labels, random_state=seed
+    )
+    return examples.take(kept), examples.take(held)

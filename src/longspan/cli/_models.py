@@ -1,0 +1,92 @@
+"""Estimators from options, checked before any data are read, and the files that they go to."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from longspan.cli._data import Examples, Task
+from longspan.errors import DataFileNotFoundError, ParameterError
+
+if TYPE_CHECKING:
+    from longspan.estimators import LSTMClassifier, LSTMRegressor
+
+    Estimator = LSTMClassifier | LSTMRegressor
+
+_OF_CLASSIFIERS = {"class_weight", "label_smoothing"}
+
+
+def make_estimator(task: Task, parameters: Mapping[str, Any], **others: Any) -> "Estimator":
+    """Return an estimator whose parameters can be worked with."""
+    from longspan.estimators import LSTMClassifier, LSTMRegressor
+    from longspan.estimators._parameters import check_parameters
+
+    misplaced = [f"--{name.replace('_', '-')}" for name in parameters if name in _OF_CLASSIFIERS]
+    if misplaced and task is Task.regress:
+        raise typer.BadParameter("belongs to --task classify.", param_hint=", ".join(misplaced))
+    kind = LSTMClassifier if task is Task.classify else LSTMRegressor
+    estimator = kind(**{**parameters, **others})
+    check_parameters(estimator.get_params(deep=False))
+    _check_cell_options(parameters.get("cell_options") or {})
+    _check_device(estimator.device)
+    return estimator
+
+
+def _check_cell_options(options: Mapping[str, Any]) -> None:
+    import inspect
+
+    from longspan.nn import LSTM
+
+    known = [p.name for p in inspect.signature(LSTM).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    offered = sorted({*known} - {"init", "max_lag"})
+    for name in options:
+        if name not in offered:
+            raise ParameterError(f"cell_options has no {name!r}. It may have {', '.join(offered)}.")
+
+
+def _check_device(name: str) -> None:
+    if name == "auto":
+        return
+    import torch
+
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ParameterError(f"the device {name!r} cannot be used: {first_line}") from error
+
+
+def fit(estimator: "Estimator", training: Examples) -> "Estimator":
+    """Fit on the examples, with weights of classes that are named as text found among the labels."""
+    weights = getattr(estimator, "class_weight", None)
+    if isinstance(weights, Mapping):
+        estimator.set_params(class_weight=_weights_by_label(weights, training))
+    return estimator.fit(training.sequences, training.targets, groups=training.groups)
+
+
+def _weights_by_label(weights: Mapping[Any, float], training: Examples) -> dict[Any, float]:
+    labels = {str(label): label for label in set(training.flat_targets.tolist())}
+    unknown = [name for name in weights if str(name) not in labels]
+    if unknown:
+        raise ParameterError(f"class_weight names {unknown[0]!r}, but the classes are {', '.join(sorted(labels))}.")
+    return {labels[str(name)]: weight for name, weight in weights.items()}
+
+
+def count_parameters(estimator: "Estimator") -> int:
+    """Return how many numbers the fitted network learned."""
+    return sum(parameter.numel() for parameter in estimator.network_.parameters())
+
+
+def check_can_write(path: Path, *, besides: str) -> None:
+    """Raise before the work, not after it, where a file could not be written, or would replace the data."""
+    folder = path.parent
+    if path.is_dir():
+        raise IsADirectoryError(None, "is a folder; name a file in it", str(path))
+    if not folder.is_dir():
+        raise DataFileNotFoundError(f"there is no folder {folder} to write {path.name} into.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(None, "may not be written to", str(folder))
+    if path.exists() and Path(besides).exists() and path.samefile(besides):
+        raise ParameterError(f"{path} is the data: the result would replace it.")

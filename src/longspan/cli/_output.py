@@ -1,0 +1,169 @@
+"""What a command prints: text and tables for people, one JSON object for programs, errors in words."""
+
+import json
+import math
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any, NoReturn
+
+import typer
+
+from longspan.errors import LongspanError, ParameterError
+
+BAD_USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+
+# The module that this class lives in differs between versions of typer; that it is the base does not.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the words of one command go.
+
+    Parameters
+    ----------
+    json : bool
+        Print one JSON object at the end, and nothing else on standard output.
+    verbose : bool, optional
+        Show progress on standard error; by default unless `json`.
+    """
+
+    json: bool = False
+    verbose: bool | None = None
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether progress is shown on standard error."""
+        return not self.json if self.verbose is None else self.verbose
+
+    def say(self, text: str = "") -> None:
+        """Print a line for people."""
+        if not self.json:
+            _print_text(text, error=False)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+        """Print a table for people; every column but the first stands right."""
+        if self.json:
+            return
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="right" if number else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*map(shown, row))
+        # Names of columns and classes are people's own, so that nothing in them is markup.
+        Console(markup=False, emoji=False, highlight=False).print(table)
+
+    def result(self, content: Mapping[str, Any]) -> None:
+        """Print the JSON object, if it was asked for."""
+        if self.json:
+            print_json(content)
+
+
+def shown(value: object) -> str:
+    """Return a value as a table shows it.
+
+    Examples
+    --------
+    >>> shown(0.98765), shown(43401), shown(float("nan")), shown("gru")
+    ('0.988', '43,401', '-', 'gru')
+    """
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) >= 1000 else f"{value:.3f}" if math.isfinite(value) else "-"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def tell(text: str) -> None:
+    """Print a line beside the result, on standard error."""
+    _print_text(text, error=True)
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object on standard output; what is not finite becomes null."""
+    typer.echo(json.dumps(plain(content), allow_nan=False))
+    sys.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: NumPy numbers, arrays, times and paths in their plain form, NaN as None.
+
+    Examples
+    --------
+    >>> plain({"score": float("nan"), "classes": ("up", "down")})
+    {'score': None, 'classes': ['up', 'down']}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, PathLike):
+        return fspath(value)
+    if hasattr(value, "dtype"):
+        return str(value) if value.dtype.kind in "mM" and not value.ndim else _plain_array(value)
+    return str(value)
+
+
+def _plain_array(array: Any) -> Any:
+    times = array.dtype.kind in "mM"
+    return plain(array.astype(str).tolist() if times else array.tolist())
+
+
+def _print_text(text: str, *, error: bool) -> None:
+    typer.echo(text, err=error)
+
+
+# Errors --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def failures_in_words(*, json: bool) -> Iterator[None]:
+    """End the process with ``error: ...`` and an exit code where a person, a file or the machine is at fault."""
+    try:
+        with _warnings_in_words():
+            yield
+    except UsageError as error:
+        context = getattr(error, "ctx", None)
+        hint = f"\n  See:  {context.command_path} --help" if context is not None else ""
+        fail(error.format_message() + hint, type(error).__name__, BAD_USAGE, json=json)  # type: ignore[attr-defined]
+    except ParameterError as error:
+        fail(str(error), type(error).__name__, BAD_USAGE, json=json)
+    except (LongspanError, MemoryError) as error:
+        fail(str(error) or "there is not enough memory.", type(error).__name__, FAILURE, json=json)
+    except OSError as error:
+        fail(_said_by_system(error), type(error).__name__, FAILURE, json=json)
+
+
+def fail(message: str, kind: str, code: int, *, json: bool) -> NoReturn:
+    """Print an error, as JSON too if that was asked for, and end the process."""
+    tell(f"error: {message}")
+    if json:
+        print_json({"error": {"type": kind, "message": message}})
+    sys.exit(code)
+
+
+def _said_by_system(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error)
+    return error.strerror + (f": {error.filename}" if error.filename is not None else "")
+
+
+@contextmanager
+def _warnings_in_words() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        yield
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    tell(f"warning: {message}")

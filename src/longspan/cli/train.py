@@ -1,0 +1,153 @@
+"""``longspan train``: learn from a table or a ``.ts`` file, test on a part held out, write a model file."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from longspan.cli._data import (
+    DATA_OPTIONS,
+    Columns,
+    Examples,
+    Source,
+    Task,
+    TaskOption,
+    facts_in_words,
+    hold_out,
+    is_ts,
+    read_examples,
+)
+from longspan.cli._models import check_can_write, count_parameters, fit, make_estimator
+from longspan.cli._options import Json, Verbose, estimator_parameters, with_groups
+from longspan.cli._output import INTERRUPTED, Output, fail
+from longspan.cli._pictures import save_pictures
+from longspan.cli._scores import NAMES, Scores, constant, flat, score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from longspan.cli._models import Estimator
+
+HELP = "Train a model on a table with one row per step, or on a .ts file, and test it."
+EXAMPLES = """For example:
+
+  longspan train trials.csv --task classify --series trial --time ms --target answer --group person --out answer.longspan
+  longspan train 'machines/*.parquet' --task regress --series machine --target life --cell gru --out life.longspan
+  longspan train steps.csv --task regress --series run --target speed --per-step --no-bidirectional --out speed.longspan
+  longspan train speech_TRAIN.ts --test speech_TEST.ts --task classify --out speech.longspan"""
+
+
+@with_groups(columns=DATA_OPTIONS, parameters=estimator_parameters())
+def train(
+    data: Source,
+    *,
+    task: TaskOption,
+    out: Annotated[Path, typer.Option(metavar="MODEL", help="The model file to write.", show_default=False)],
+    columns: Columns,
+    parameters: dict[str, Any],
+    test: Annotated[str | None, typer.Option(metavar="DATA", help="Data to test on, in place of a part.")] = None,
+    test_fraction: Annotated[float, typer.Option(help="Share of sequences to test on; 0 for none.", max=0.99)] = 0.2,
+    random_state: Annotated[int, typer.Option(help="Seed of the test part and of training.", min=0)] = 0,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where pictures go.", show_default="MODEL-pictures")
+    ] = None,
+    verbose: Verbose = None,
+    json: Json = False,
+) -> None:
+    """Read, hold out, train, save, test, draw."""
+    output = Output(json, verbose)
+    check_can_write(out, besides=data)
+    estimator = make_estimator(
+        task,
+        parameters,
+        per_step=columns.per_step,
+        random_state=random_state,
+        verbose=int(output.shows_progress),
+    )
+    examples = read_examples(data, columns, task=task)
+    facts = examples.facts(data, task)
+    output.say(facts_in_words(facts))
+    training, testing = _parts(examples, test, test_fraction, task, random_state)
+    began = time.perf_counter()
+    _fit_and_save(estimator, training, task, out, json=json)
+    result = {
+        "data": facts | {"train": len(training.sequences), "test": len(testing.sequences) if testing else 0},
+        "task": task.value,
+        "cell": estimator.cell,
+        "parameters": count_parameters(estimator),
+        "epochs": estimator.n_iter_,
+        "stop_reason": estimator.stop_reason_,
+        "seconds": time.perf_counter() - began,
+        "model": out,
+    }
+    _say_training(output, result)
+    predicted = None
+    if testing is not None:
+        truth, predicted = testing.flat_targets, flat(estimator.predict(testing.sequences))
+        result |= {
+            "score": score(task, truth, predicted),
+            "constant": score(task, truth, constant(task, training, truth)),
+        }
+        _say_scores(output, result["score"], result["constant"], len(testing.sequences))
+    folder = pictures or out.with_name(f"{out.stem}-pictures")
+    result["pictures"] = save_pictures(folder, _pictures(estimator, task, testing, predicted))
+    output.say(f"model:    {out}")
+    if result["pictures"]:
+        output.say(f"pictures: {folder}")
+    output.result(result)
+
+
+def _parts(
+    examples: Examples, test: str | None, fraction: float, task: Task, seed: int
+) -> tuple[Examples, Examples | None]:
+    """Return what to learn from, and what to test on."""
+    if test is not None:
+        columns = examples.columns
+        if is_ts(test):
+            columns = Columns()
+        return examples, read_examples(test, replace(columns, query=None), task=task)
+    if fraction <= 0:
+        return examples, None
+    return hold_out(examples, fraction, task, seed)
+
+
+def _fit_and_save(estimator: "Estimator", training: Examples, task: Task, out: Path, *, json: bool) -> None:
+    fit(estimator, training)
+    estimator.save(out, notes={"task": task.value, **training.columns.notes()})
+    if estimator.stop_reason_ == "interrupted":
+        message = f"interrupted in epoch {estimator.n_iter_ + 1}. The model so far is in {out}."
+        fail(message, "KeyboardInterrupt", INTERRUPTED, json=json)
+
+
+def _say_training(output: Output, result: Mapping[str, Any]) -> None:
+    reason = {"no_improvement": " (no more improvement)", "diverged": " (diverged)"}.get(result["stop_reason"], "")
+    output.say(
+        f"trained on {result['data']['train']:,} sequences: {result['cell']}, {result['parameters']:,} parameters, "
+        f"{result['epochs']} epochs{reason}, {result['seconds']:.1f} s"
+    )
+
+
+def _say_scores(output: Output, scores: Scores, constants: Scores, tested: int) -> None:
+    rows = [(NAMES[name], scores[name], constants[name]) for name in scores]
+    output.table(("", "model", "constant"), rows, title=f"on {tested:,} sequences held out")
+
+
+def _pictures(
+    estimator: "Estimator", task: Task, testing: Examples | None, predicted: "NDArray[Any] | None"
+) -> dict[str, Any]:
+    """Return what draws each picture, by the name of its file."""
+    from longspan.cli import _pictures as draw
+
+    pictures: dict[str, Any] = {"learning-curve.png": lambda: draw.learning_curve(estimator.history_)}
+    if testing is None or predicted is None:
+        return pictures
+    truth = testing.flat_targets
+    if task is Task.classify:
+        pictures["confusion.png"] = lambda: draw.confusion(truth, predicted)
+    else:
+        names = testing.columns.targets
+        pictures["predicted.png"] = lambda: draw.predicted_against_true(truth, predicted, names)
+    return pictures

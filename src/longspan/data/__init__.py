@@ -1,0 +1,24 @@
+"""Data on their way into a network: scaling, splitting, batches by length, and data sets that ship with longspan."""
+
+from longspan.data.batches import Batch, Batches, PackedRows, PerSequence, PerStep, Targets, pack_rows
+from longspan.data.datasets import SpeakerData, load_japanese_vowels
+from longspan.data.merging import merge_duplicates
+from longspan.data.missing import indicate_missing
+from longspan.data.scaling import ChannelScaler
+from longspan.data.splitting import split_sequences
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "ChannelScaler",
+    "PackedRows",
+    "PerSequence",
+    "PerStep",
+    "SpeakerData",
+    "Targets",
+    "indicate_missing",
+    "load_japanese_vowels",
+    "merge_duplicates",
+    "pack_rows",
+    "split_sequences",
+]

@@ -1,0 +1,204 @@
+"""Batches of sequences, packed with one gather and without padding.
+
+Sequences of like length go into one batch, sorted by falling length, and their rows are laid out time-major, as
+`torch.nn.utils.rnn.PackedSequence` has them: nothing above ever computes on a padded step.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from longspan.sequences import Sequences
+
+_LENGTH_JITTER = 0.1
+"""Share by which a length is blurred before sequences are grouped by it: batches stay mixed from epoch to epoch."""
+
+
+class PackedRows(NamedTuple):
+    """Where the rows of a batch lie in the block of all sequences.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (sum T_b,)
+        Row numbers, time-major.
+    columns : ndarray of int64, shape (sum T_b,)
+        Which sequence of the batch each row belongs to.
+    batch_sizes : ndarray of int64, shape (T,)
+        How many sequences are still running at each step.
+    """
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    batch_sizes: NDArray[np.int64]
+
+
+def pack_rows(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> PackedRows:
+    """Lay out sequences, given in order of falling length, as one time-major run of rows.
+
+    Parameters
+    ----------
+    starts, lengths : ndarray of int64, shape (B,)
+        First row and number of steps of each sequence; `lengths` must not rise.
+
+    Examples
+    --------
+    >>> packed = pack_rows(np.array([0, 3]), np.array([3, 1]))
+    >>> packed.rows.tolist(), packed.batch_sizes.tolist()
+    ([0, 3, 1, 2], [2, 1, 1])
+    """
+    steps = np.arange(lengths[0])
+    batch_sizes = len(lengths) - np.searchsorted(lengths[::-1], steps, side="right")
+    firsts = np.cumsum(batch_sizes) - batch_sizes
+    columns = np.arange(lengths.sum()) - np.repeat(firsts, batch_sizes)
+    return PackedRows(starts[columns] + np.repeat(steps, batch_sizes), columns, batch_sizes)
+
+
+class Targets(Protocol):
+    """What a batch should be answered with; how to take the part that belongs to a batch."""
+
+    def take(self, index: NDArray[np.int64], packed: PackedRows) -> Tensor:
+        """Return the targets of the sequences `index`, whose rows are `packed`."""
+
+    def spread(self, weights: NDArray[np.float32], packed: PackedRows) -> NDArray[np.float32]:
+        """Return one weight a target, from one weight a sequence."""
+
+
+class PerSequence:
+    """One target a sequence: `values` has shape (N,) or (N, K)."""
+
+    def __init__(self, values: NDArray[np.generic]) -> None:
+        self.values = values
+
+    def take(self, index: NDArray[np.int64], packed: PackedRows) -> Tensor:
+        """Return targets of shape (B,) or (B, K)."""
+        return torch.from_numpy(self.values[index])
+
+    def spread(self, weights: NDArray[np.float32], packed: PackedRows) -> NDArray[np.float32]:
+        """Return the weights as they are, shape (B,)."""
+        return weights
+
+
+class PerStep:
+    """One target a step: `values` has shape (sum T_i,) or (sum T_i, K), rows as in the sequences."""
+
+    def __init__(self, values: NDArray[np.generic]) -> None:
+        self.values = values
+
+    def take(self, index: NDArray[np.int64], packed: PackedRows) -> Tensor:
+        """Return targets in the order of the packed rows, shape (sum T_b,) or (sum T_b, K)."""
+        return torch.from_numpy(self.values[packed.rows])
+
+    def spread(self, weights: NDArray[np.float32], packed: PackedRows) -> NDArray[np.float32]:
+        """Return each sequence's weight at each of its steps, shape (sum T_b,)."""
+        return weights[packed.columns]
+
+
+class Batch(NamedTuple):
+    """Some sequences, ready for a network.
+
+    Attributes
+    ----------
+    inputs : PackedSequence
+        Rows of shape (sum T_b, I), longest sequence first.
+    targets : Tensor or None
+        In the order of the batch.
+    weights : Tensor or None
+        One weight a target.
+    index : ndarray of int64, shape (B,)
+        Which sequences these are.
+    rows : ndarray of int64, shape (sum T_b,)
+        Which rows of all sequences these are.
+    """
+
+    inputs: PackedSequence
+    targets: Tensor | None
+    weights: Tensor | None
+    index: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+class Batches:
+    """Cut some of the sequences into batches, in a random order or longest first.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        All sequences; may be mapped from disk, since only the rows of one batch are read at a time.
+    targets : Targets, optional
+        One entry a sequence or a step.
+    weights : ndarray of float32, shape (N,), optional
+        One weight a sequence.
+    index : ndarray of int64, optional
+        The sequences to use; all of them by default.
+    batch_size : int
+        Sequences in a batch, at most.
+    max_rows : int, optional
+        Steps in a batch, at most (one sequence may be longer); keeps memory bounded where nothing is learned.
+    device : torch.device or str
+        Where the tensors are wanted.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        targets: Targets | None = None,
+        weights: NDArray[np.float32] | None = None,
+        *,
+        index: NDArray[np.int64] | None = None,
+        batch_size: int,
+        max_rows: int | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.sequences = sequences
+        self.targets = targets
+        self.weights = weights
+        self.index = np.arange(len(sequences)) if index is None else index
+        self.batch_size = batch_size
+        self.max_rows = max_rows
+        self.device = torch.device(device)
+        self._lengths = sequences.lengths
+
+    def __len__(self) -> int:
+        """Return how many batches a shuffled pass has."""
+        return -(-len(self.index) // self.batch_size)
+
+    def shuffled(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Yield every sequence once, in batches of like length, in a random order."""
+        order = rng.permutation(self.index)
+        lengths = self._lengths[order]
+        if lengths.min() < lengths.max():
+            blurred = lengths * rng.uniform(1 - _LENGTH_JITTER, 1 + _LENGTH_JITTER, len(order))
+            order = order[np.argsort(blurred, kind="stable")]
+        parts = np.array_split(order, len(self))
+        for number in rng.permutation(len(parts)):
+            yield self._batch(parts[number])
+
+    def longest_first(self) -> Iterator[Batch]:
+        """Yield every sequence once, longest first, always in the same batches."""
+        order = self.index[np.argsort(-self._lengths[self.index], kind="stable")]
+        while len(order):
+            size = self.batch_size
+            if self.max_rows is not None:
+                size = min(size, max(1, self.max_rows // int(self._lengths[order[0]])))
+            yield self._batch(order[:size])
+            order = order[size:]
+
+    def _batch(self, index: NDArray[np.int64]) -> Batch:
+        lengths = self._lengths[index]
+        if lengths.min() < lengths.max():
+            falling = np.argsort(-lengths, kind="stable")
+            index, lengths = index[falling], lengths[falling]
+        packed = pack_rows(self.sequences.offsets[index], lengths)
+        values = torch.from_numpy(np.take(self.sequences.values, packed.rows, axis=0))
+        inputs = PackedSequence(values.to(self.device), torch.from_numpy(packed.batch_sizes))
+        targets = weights = None
+        if self.targets is not None:
+            targets = self.targets.take(index, packed).to(self.device)
+            if self.weights is not None:
+                weights = torch.from_numpy(self.targets.spread(self.weights[index], packed)).to(self.device)
+        return Batch(inputs, targets, weights, index, packed.rows)

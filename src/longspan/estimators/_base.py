@@ -1,0 +1,285 @@
+"""What every estimator shares: its parameters, one way to train, one way to run the network over data."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from longspan.data import Batches, ChannelScaler, indicate_missing
+from longspan.errors import ParameterError, ShapeError
+from longspan.estimators._inputs import read_sequences
+from longspan.estimators._parameters import check_parameters
+from longspan.estimators._recipe import DataShape, choose_recipe
+from longspan.estimators._training_set import TargetArray, TrainingSet
+from longspan.sequences import Sequences
+from longspan.tasks import SequenceNetwork, Task
+from longspan.training import ProgressBar, Trainer
+
+_ROWS_AT_ONCE = 1 << 16
+"""Steps that go through the network together where nothing is learned: bounds memory on long recordings."""
+
+_SEQUENCES_AT_ONCE = 256
+
+
+class SequenceEstimator(BaseEstimator):
+    """Base of the estimators: reads sequences, trains a `Task`, keeps the network."""
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        pooling: str = "auto",
+        stem: str | tuple[int, ...] | None = "auto",
+        dropout: float | str = "auto",
+        init: str = "auto",
+        max_lag: int | None = None,
+        window: int = 16,
+        cell_options: dict[str, Any] | None = None,
+        match_parameters: bool = False,
+        per_step: bool = False,
+        missing: str = "error",
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        lr: float | str = "auto",
+        weight_decay: float = 0.01,
+        schedule: str = "one_cycle",
+        clip_norm: float = 1.0,
+        validation_fraction: float | str = "auto",
+        validation_split: str = "random",
+        n_iter_no_change: int | str | None = "auto",
+        tol: float = 0.0,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.stem = stem
+        self.dropout = dropout
+        self.init = init
+        self.max_lag = max_lag
+        self.window = window
+        self.cell_options = cell_options
+        self.match_parameters = match_parameters
+        self.per_step = per_step
+        self.missing = missing
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.clip_norm = clip_norm
+        self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_task(self) -> Task:
+        """Return the task that trains and reads `network_`; a subclass says which."""
+        raise NotImplementedError
+
+    def _stratify(self, targets: TargetArray) -> NDArray[Any] | None:
+        """Return classes to hold out in proportion, if there are any."""
+        return None
+
+    # Fitting ---------------------------------------------------------------------------------------------------------
+
+    def _read_X(self, X: Any, *, reset: bool = False) -> Sequences:
+        """Read X for fitting (`reset`) or predicting."""
+        told = self.missing == "indicator"
+        sequences = read_sequences(self, X, reset=reset, allow_missing=told)
+        return indicate_missing(sequences) if told else sequences
+
+    def _fit(
+        self,
+        sequences: Sequences,
+        targets: TargetArray,
+        *,
+        output_size: int,
+        sample_weight: ArrayLike | None,
+        groups: ArrayLike | None,
+    ) -> Self:
+        """Train to the end on targets that are already what the task computes with."""
+        groups = _read_groups(groups, sequences)
+        everything = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=groups)
+        self.recipe_ = choose_recipe(self.get_params(deep=False), DataShape.of(everything, output_size))
+        seed = self._draw_seed()
+        training_set = everything.hold_out(
+            self.recipe_.validation_fraction,
+            how=self.validation_split,
+            groups=groups,
+            stratify=self._stratify(targets),
+            seed=seed,
+        )
+        with _seeded(seed):
+            self._make_network(training_set)
+            trainer = self._make_trainer(seed)
+            batches = self._training_batches(training_set)
+            try:
+                trainer.fit(*batches)
+            finally:
+                self._keep_records(trainer)
+        return self
+
+    def _partial_fit(
+        self, sequences: Sequences, targets: TargetArray, *, output_size: int, sample_weight: ArrayLike | None
+    ) -> Self:
+        """Make one pass over the data at a level learning rate, with the optimiser of the pass before."""
+        training_set = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=None)
+        if not hasattr(self, "network_"):
+            recipe = choose_recipe(self.get_params(deep=False), DataShape.of(training_set, output_size))
+            self.recipe_ = replace(recipe, training=replace(recipe.training, schedule="constant"))
+        if not hasattr(self, "_trainer"):
+            self._seed = self._draw_seed()
+            with _seeded(self._seed):
+                self._make_network(training_set, keep=True)
+                self._trainer = self._make_trainer(self._seed)
+        with _seeded(self._seed + len(self._trainer.history) + 1):
+            self._trainer.partial_fit(self._training_batches(training_set)[0])
+        self._keep_records(self._trainer)
+        return self
+
+    def _draw_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _make_network(self, training_set: TrainingSet, *, keep: bool | None = None) -> None:
+        """Make a new network and measure the scale of its inputs, or keep the one there is."""
+        if (self.warm_start if keep is None else keep) and hasattr(self, "network_"):
+            self._check_same_network()
+            return
+        kept = training_set.kept
+        scaler = ChannelScaler.fit_sequences(training_set.sequences, kept, training_set.weights[kept])
+        self.network_ = SequenceNetwork(self.recipe_.network)
+        self.network_.scale_inputs(torch.from_numpy(scaler.mean), torch.from_numpy(scaler.scale))
+        self.network_.to(self._torch_device())
+
+    def _check_same_network(self) -> None:
+        if self.network_.config != self.recipe_.network:
+            raise ParameterError(
+                f"warm_start goes on with the network there is, but the parameters or the data now ask for another.\n"
+                f"  There is  {self.network_.config}\n"
+                f"  asked for {self.recipe_.network}\n"
+                f"  Set warm_start=False to start anew."
+            )
+
+    def _make_trainer(self, seed: int) -> Trainer:
+        watchers = [ProgressBar(f"{type(self).__name__} ({self.cell})")] if self.verbose else []
+        return Trainer(
+            self._make_task(), self.recipe_.training, rng=np.random.default_rng(seed), watchers=watchers
+        )
+
+    def _training_batches(self, training_set: TrainingSet) -> tuple[Batches, Batches | None]:
+        device = self._torch_device()
+        training = training_set.batches(training_set.kept, batch_size=self.recipe_.batch_size, device=device)
+        if not len(training_set.held):
+            return training, None
+        validation = training_set.batches(training_set.held, batch_size=_SEQUENCES_AT_ONCE, device=device)
+        validation.max_rows = _ROWS_AT_ONCE
+        return training, validation
+
+    def _keep_records(self, trainer: Trainer) -> None:
+        self.history_ = trainer.history
+        self.n_iter_ = len(trainer.history)
+        self.best_epoch_ = trainer.best_epoch
+        self.stop_reason_ = trainer.stop_reason
+
+    def _torch_device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+    # Using the network -----------------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> tuple[NDArray[np.float64], Sequences]:
+        """Run the network over X; return what the task reads, shape (N, K) or (sum T_i, K), and the sequences."""
+        check_is_fitted(self, "network_")
+        sequences = self._read_X(X)
+        task = self._make_task()
+        batches = Batches(
+            sequences, batch_size=_SEQUENCES_AT_ONCE, max_rows=_ROWS_AT_ONCE, device=self._torch_device()
+        )
+        self.network_.eval()
+        count = sequences.n_steps if self.per_step else len(sequences)
+        outputs = np.empty((count, self.recipe_.network.output_size))
+        with torch.inference_mode():
+            for batch in batches.longest_first():
+                rows = batch.rows if self.per_step else batch.index
+                outputs[rows] = task.read(self.network_(batch.inputs)).cpu().numpy()
+        return outputs, sequences
+
+    def _by_step(self, values: NDArray[Any], X: Any, sequences: Sequences) -> Any:
+        """Cut values of shape (sum T_i, ...) into one array a sequence, or (N, T, ...) if X was such an array."""
+        if hasattr(X, "shape"):
+            return values.reshape(len(sequences), -1, *values.shape[1:])
+        return np.split(values, sequences.offsets[1:-1])
+
+    # Saving and scikit-learn -----------------------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
+        """Write the fitted estimator to one file, from which `longspan.load` makes the same estimator again.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; by convention it ends in ``.longspan``. An existing file is replaced only when the new one is
+            complete.
+        notes : dict, optional
+            Anything of plain JSON to keep in the file, such as the columns that the data came from; after `load` it is
+            the attribute ``notes_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ModelFileError
+            If the file cannot be written, for example because the disk is full.
+        """
+        from longspan.estimators._persistence import save_estimator
+
+        check_is_fitted(self, "network_")
+        save_estimator(self, path, notes)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == "indicator"
+        tags.non_deterministic = False
+        return tags
+
+
+def _read_groups(groups: ArrayLike | None, sequences: Sequences) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (len(sequences),):
+        raise ShapeError(
+            f"groups must name one group for each of the {len(sequences)} sequences, but its shape is {groups.shape}."
+        )
+    return groups
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch, and leave its generators as they were."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

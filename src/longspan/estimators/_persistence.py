@@ -1,0 +1,160 @@
+"""Fitted estimators as files: weights as tensors, everything else as plain JSON, nothing that runs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from longspan.data import ChannelScaler
+from longspan.errors import LongspanError, ModelFileError
+from longspan.estimators._recipe import Recipe
+from longspan.io import read_model, write_model
+from longspan.tasks import NetworkConfig, SequenceNetwork
+from longspan.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from longspan.estimators._base import SequenceEstimator
+
+_NETWORK = "network."
+_TARGETS = "target_scaler."
+
+
+def save_estimator(
+    estimator: "SequenceEstimator", path: str | PathLike[str], notes: Mapping[str, Any] | None = None
+) -> None:
+    """Write a fitted estimator; see `SequenceEstimator.save`."""
+    tensors = {
+        _NETWORK + name: tensor.detach().cpu().contiguous().numpy()
+        for name, tensor in estimator.network_.state_dict().items()
+    }
+    scaler = getattr(estimator, "target_scaler_", None)
+    if scaler is not None:
+        tensors |= {_TARGETS + "mean": scaler.mean, _TARGETS + "scale": scaler.scale}
+    config = {
+        "estimator": type(estimator).__name__,
+        "parameters": _plain_parameters(estimator),
+        "recipe": asdict(estimator.recipe_),
+        "fitted": _fitted_values(estimator),
+        "notes": dict(getattr(estimator, "notes_", {}) if notes is None else notes),
+    }
+    write_model(path, config, tensors)
+
+
+def load_estimator(path: str | PathLike[str], classes: dict[str, type]) -> Any:
+    """Read what `save_estimator` wrote; `classes` are the estimators that may be in a file, by name."""
+    config, tensors = read_model(path)
+    try:
+        name = config["estimator"]
+        if name not in classes:
+            raise ModelFileError(
+                f"{path} holds a {name!r}, which this longspan does not know. It knows {', '.join(sorted(classes))}."
+            )
+        estimator = _rebuild(classes[name], config, tensors)
+        estimator.notes_ = dict(config.get("notes", {}))
+        return estimator
+    except ModelFileError:
+        raise
+    except (LongspanError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
+        raise ModelFileError(
+            f"{path} is a longspan model file, but its contents do not fit together: {error}\n"
+            f"  Save the model again, or fetch the file again."
+        ) from error
+
+
+def _plain_parameters(estimator: "SequenceEstimator") -> dict[str, Any]:
+    """Return the parameters; a generator that draws seeds has no plain form, and is left out."""
+    parameters = estimator.get_params(deep=False)
+    if isinstance(parameters["random_state"], np.random.RandomState):
+        parameters["random_state"] = None
+    weights = parameters.get("class_weight")
+    if isinstance(weights, dict):
+        parameters["class_weight"] = {"labels": [_plain(k) for k in weights], "weights": list(weights.values())}
+    return {name: _plain(value) for name, value in parameters.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return the value JSON would have, for NumPy scalars, tuples and what is not finite."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def _restore(value: Any, sequence: type = tuple) -> Any:
+    """Undo `_plain`; lists become tuples, as parameters have them, or whatever `sequence` says."""
+    if isinstance(value, dict):
+        if set(value) == {"float"}:
+            return float(value["float"])
+        return {key: _restore(entry, sequence) for key, entry in value.items()}
+    return sequence(_restore(entry, sequence) for entry in value) if isinstance(value, list) else value
+
+
+def _fitted_values(estimator: "SequenceEstimator") -> dict[str, Any]:
+    names = (
+        "n_features_in_", "n_sequence_features_", "history_", "n_iter_", "best_epoch_", "stop_reason_",
+        "n_outputs_", "_targets_are_1d",
+    )  # fmt: skip
+    values = {name: _plain(getattr(estimator, name)) for name in names if hasattr(estimator, name)}
+    arrays = ("classes_", "class_weights_", "feature_names_in_")
+    present = {name: getattr(estimator, name, None) for name in arrays if hasattr(estimator, name)}
+    return {"values": values, "arrays": {name: _array_to_plain(array) for name, array in present.items()}}
+
+
+def _array_to_plain(array: NDArray[Any] | None) -> dict[str, Any] | None:
+    return None if array is None else {"dtype": array.dtype.str, "values": _plain(array.tolist())}
+
+
+def _array_from_plain(plain: dict[str, Any] | None) -> NDArray[Any] | None:
+    if plain is None:
+        return None
+    return np.array([_restore(value) for value in plain["values"]], dtype=np.dtype(plain["dtype"]))
+
+
+def _rebuild(estimator_class: type, config: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Any:
+    parameters = {name: _restore(value) for name, value in config["parameters"].items()}
+    weights = parameters.get("class_weight")
+    if isinstance(weights, dict):
+        parameters["class_weight"] = dict(zip(weights["labels"], weights["weights"], strict=True))
+    estimator = estimator_class(**parameters)
+    estimator.recipe_ = _recipe(config["recipe"])
+    estimator.network_ = _network(estimator.recipe_.network, tensors).to(estimator._torch_device())
+    for name, value in config["fitted"]["values"].items():
+        setattr(estimator, name, _restore(value, list))
+    for name, plain in config["fitted"]["arrays"].items():
+        setattr(estimator, name, _array_from_plain(plain))
+    if _TARGETS + "mean" in tensors:
+        estimator.target_scaler_ = ChannelScaler(tensors[_TARGETS + "mean"], tensors[_TARGETS + "scale"])
+    return estimator
+
+
+def _recipe(plain: dict[str, Any]) -> Recipe:
+    network = {name: _restore(value) for name, value in plain["network"].items()}
+    training = {name: _restore(value) for name, value in plain["training"].items()}
+    rest = {name: _restore(value) for name, value in plain.items() if name not in ("network", "training")}
+    return Recipe(network=NetworkConfig(**network), training=TrainingSettings(**training), **rest)
+
+
+def _network(config: NetworkConfig, tensors: dict[str, NDArray[Any]]) -> SequenceNetwork:
+    """Build the network around the tensors of the file: sizes that they do not bear out are never allocated."""
+    weights = {
+        name.removeprefix(_NETWORK): torch.from_numpy(np.array(array))
+        for name, array in tensors.items()
+        if name.startswith(_NETWORK)
+    }
+    if config.num_layers > len(weights):
+        raise ModelFileError(f"the file speaks of {config.num_layers} layers, but holds {len(weights)} tensors.")
+    with torch.device("meta"):
+        network = SequenceNetwork(config)
+    network.load_state_dict(weights, assign=True)
+    for parameter in network.parameters():
+        parameter.requires_grad_()
+    return network.eval()

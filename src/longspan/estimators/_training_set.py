@@ -1,0 +1,113 @@
+"""What is trained on: sequences, targets and weights, with a part held out."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from longspan.data import Batches, PerSequence, PerStep, Targets, merge_duplicates, split_sequences
+from longspan.estimators._inputs import read_weights
+from longspan.sequences import Sequences
+
+
+@dataclass(frozen=True)
+class TargetArray:
+    """Targets as the task computes with them.
+
+    Attributes
+    ----------
+    values : ndarray
+        One row a sequence, or one a step (in the order of the sequences).
+    per_step : bool
+        Which of the two.
+    """
+
+    values: NDArray[Any]
+    per_step: bool
+
+    def for_batches(self) -> Targets:
+        """Return them as batches take them."""
+        return PerStep(self.values) if self.per_step else PerSequence(self.values)
+
+    def as_bytes(self, sequences: Sequences) -> list[bytes]:
+        """Return the targets of each sequence as bytes, to tell equal ones by."""
+        if not self.per_step:
+            return [row.tobytes() for row in self.values]
+        bounds = sequences.offsets.tolist()
+        return [self.values[a:b].tobytes() for a, b in zip(bounds, bounds[1:], strict=False)]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Sequences with their targets and weights, dealt into a part to learn from and a part held out.
+
+    Attributes
+    ----------
+    sequences : Sequences
+        All of them.
+    targets : TargetArray
+        All of them.
+    weights : ndarray of float64, shape (N,)
+        Averaging one over the part to learn from. A sequence that occurs k times has k times the weight in one place
+        and none in the others.
+    kept, held : ndarray of int64
+        Which sequences to learn from, and which to validate on (maybe none).
+    """
+
+    sequences: Sequences
+    targets: TargetArray
+    weights: NDArray[np.float64]
+    kept: NDArray[np.int64]
+    held: NDArray[np.int64]
+
+    @classmethod
+    def merged(
+        cls,
+        sequences: Sequences,
+        targets: TargetArray,
+        *,
+        sample_weight: ArrayLike | None,
+        groups: NDArray[Any] | None,
+    ) -> Self:
+        """Merge duplicates; nothing is held out yet."""
+        given = read_weights(sample_weight, len(sequences))
+        labels = [targets.as_bytes(sequences)]
+        if groups is not None:
+            labels.append([repr(group).encode() for group in groups.tolist()])
+        index, merged = merge_duplicates(sequences, given, *labels)
+        weights = np.zeros(len(sequences))
+        weights[index] = merged * (len(index) / merged.sum())
+        return cls(sequences, targets, weights, kept=index, held=index[:0])
+
+    def hold_out(
+        self, fraction: float, *, how: str, groups: NDArray[Any] | None, stratify: NDArray[Any] | None, seed: int
+    ) -> "TrainingSet":
+        """Return the same set with about `fraction` of the sequences held out."""
+        if fraction == 0:
+            return self
+        index = np.sort(self.kept) if how == "time" else self.kept
+        kept, held = split_sequences(
+            len(index),
+            fraction,
+            how=how,  # type: ignore[arg-type]
+            groups=None if groups is None else groups[index],
+            stratify=None if stratify is None else stratify[index],
+            random_state=seed,
+        )
+        kept, held = index[kept], index[held]
+        weights = self.weights * (len(kept) / self.weights[kept].sum())
+        return TrainingSet(self.sequences, self.targets, weights, kept=kept, held=held)
+
+    def batches(self, index: NDArray[np.int64], *, batch_size: int, device: torch.device) -> Batches:
+        """Return batches of the sequences `index`."""
+        weighted = not np.all(self.weights[self.kept] == 1.0)
+        return Batches(
+            self.sequences,
+            self.targets.for_batches(),
+            self.weights.astype(np.float32) if weighted else None,
+            index=index,
+            batch_size=batch_size,
+            device=device,
+        )

@@ -1,0 +1,294 @@
+"""`LSTMClassifier`: a label for each sequence, or for each step."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_class_weight
+
+from longspan.errors import ParameterError, TargetError
+from longspan.estimators._base import SequenceEstimator
+from longspan.estimators._inputs import read_labels, read_weights
+from longspan.estimators._parameters import check_parameters, documented
+from longspan.estimators._training_set import TargetArray
+from longspan.tasks import Classification, Task
+
+
+@documented
+class LSTMClassifier(ClassifierMixin, SequenceEstimator):
+    """Classify sequences, or every step of them, with an LSTM.
+
+    Parameters
+    ----------
+    {parameters}
+    class_weight : dict, "balanced" or None, default None
+        Weight of each class; "balanced" weighs them by the inverse of how often they occur.
+    label_smoothing : float or "auto", default "auto"
+        Share of the probability that training asks to be spread over all classes.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (C,)
+        The labels, sorted.
+    n_features_in_ : int
+        Features of a step I; for a 2-D array, its number of columns.
+    network_ : longspan.tasks.SequenceNetwork
+        The trained network, in evaluation mode.
+    recipe_ : Recipe
+        What every ``"auto"`` became.
+    history_ : list of dict
+        One record an epoch: losses, accuracy, learning rate, gradient norm, skipped steps, seconds.
+    n_iter_, best_epoch_ : int
+        Epochs trained, and the one whose weights are kept.
+    stop_reason_ : str
+        ``"max_epochs"``, ``"no_improvement"``, ``"interrupted"`` or ``"diverged"``.
+
+    Notes
+    -----
+    Identical sequences with identical targets are merged and their weights added, so that a fit depends neither on
+    the order of the sequences nor on whether a sequence was repeated or given a weight.
+
+    {recipe}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from longspan import LSTMClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(length, 2)) for length in rng.integers(5, 15, size=40)]
+    >>> y = np.where([x[0, 0] > 0 for x in X], "up", "down")          # decided by the very first step
+    >>> classifier = LSTMClassifier(hidden_size=16, max_epochs=30, random_state=0).fit(X, y)
+    >>> classifier.predict(X[:3]).shape, classifier.predict_proba(X[:3]).shape
+    ((3,), (3, 2))
+
+    References
+    ----------
+    Hochreiter & Schmidhuber 1997, "Long short-term memory", Neural Computation 9 (8);
+    Gers, Schmidhuber & Cummins 2000, "Learning to forget", Neural Computation 12 (10).
+    """
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        pooling: str = "auto",
+        stem: str | tuple[int, ...] | None = "auto",
+        dropout: float | str = "auto",
+        init: str = "auto",
+        max_lag: int | None = None,
+        window: int = 16,
+        cell_options: dict[str, Any] | None = None,
+        match_parameters: bool = False,
+        per_step: bool = False,
+        missing: str = "error",
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        lr: float | str = "auto",
+        weight_decay: float = 0.01,
+        schedule: str = "one_cycle",
+        clip_norm: float = 1.0,
+        validation_fraction: float | str = "auto",
+        validation_split: str = "random",
+        n_iter_no_change: int | str | None = "auto",
+        tol: float = 0.0,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        class_weight: Mapping[Any, float] | str | None = None,
+        label_smoothing: float | str = "auto",
+    ) -> None:
+        super().__init__(
+            cell=cell,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            pooling=pooling,
+            stem=stem,
+            dropout=dropout,
+            init=init,
+            max_lag=max_lag,
+            window=window,
+            cell_options=cell_options,
+            match_parameters=match_parameters,
+            per_step=per_step,
+            missing=missing,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            clip_norm=clip_norm,
+            validation_fraction=validation_fraction,
+            validation_split=validation_split,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> Self:
+        """Learn from sequences and their labels.
+
+        Parameters
+        ----------
+        X : Sequences, array (N, T, I) or (N, T), or list of arrays (T_i, I)
+            Sequences of any lengths.
+        y : array (N,); with `per_step` a list of arrays (T_i,) or an array (N, T)
+            Labels: strings, integers or booleans.
+        sample_weight : array (N,), optional
+            Weight of each sequence; 0 leaves it out.
+        groups : array (N,), optional
+            Participant, machine, site...: no group is both trained and validated on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ShapeError, NonFiniteError, EmptyDataError, TargetError
+            If X or y cannot be learned from; the message says where and why.
+        ParameterError
+            If a parameter is out of range.
+        """
+        check_parameters(self.get_params(deep=False))
+        sequences = self._read_X(X, reset=True)
+        labels = read_labels(y, sequences, per_step=self.per_step)
+        weights = read_weights(sample_weight, len(sequences))
+        of_labels = np.repeat(weights, sequences.lengths) if self.per_step else weights
+        self._set_classes(np.unique(labels[of_labels > 0]))
+        targets = self._encode(labels, unweighted=of_labels == 0)
+        self._set_class_weights(targets.values, of_labels)
+        return self._fit(
+            sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight, groups=groups
+        )
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Make one pass over some sequences, going on from where the last call ended.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array (C,), optional
+            All labels that will ever come; needed in the first call if `y` lacks some.
+
+        Returns
+        -------
+        self
+        """
+        check_parameters(self.get_params(deep=False))
+        first = not hasattr(self, "network_")
+        sequences = self._read_X(X, reset=first)
+        labels = read_labels(y, sequences, per_step=self.per_step)
+        if first:
+            self._set_classes(np.unique(labels if classes is None else np.asarray(classes)))
+            targets = self._encode(labels)
+            self._set_class_weights(targets.values, np.ones(len(targets.values)))
+        targets = self._encode(labels)
+        return self._partial_fit(
+            sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight
+        )
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : Sequences, array or list of arrays
+            As in `fit`; lengths may be others.
+
+        Returns
+        -------
+        ndarray (N, C); with `per_step` a list of arrays (T_i, C), or (N, T, C) where X was an array.
+        """
+        probabilities, sequences = self._outputs(X)
+        return self._by_step(probabilities, X, sequences) if self.per_step else probabilities
+
+    def predict(self, X: Any) -> Any:
+        """Return the most probable label.
+
+        Returns
+        -------
+        ndarray (N,); with `per_step` a list of arrays (T_i,), or (N, T) where X was an array.
+        """
+        probabilities, sequences = self._outputs(X)
+        labels = self.classes_[probabilities.argmax(axis=1)]
+        return self._by_step(labels, X, sequences) if self.per_step else labels
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of labels (with `per_step`: of steps) predicted rightly."""
+        if not self.per_step:
+            return float(super().score(X, y, sample_weight))
+        probabilities, sequences = self._outputs(X)
+        labels = read_labels(y, sequences, per_step=True)
+        weights = None if sample_weight is None else np.repeat(np.asarray(sample_weight), sequences.lengths)
+        predicted = self.classes_[probabilities.argmax(axis=1)]
+        return float(accuracy_score(labels, predicted, sample_weight=weights))
+
+    def _set_classes(self, classes: NDArray[Any]) -> None:
+        if len(classes) < 2:
+            raise TargetError(
+                f"y holds only one class, {classes[0]!r}: a classifier needs two or more.\n"
+                f"  Pass sequences of every class that shall be told apart."
+            )
+        if self.warm_start and hasattr(self, "network_") and not np.array_equal(classes, self.classes_):
+            raise TargetError(
+                f"warm_start goes on with the classes {self.classes_.tolist()}, but y holds {classes.tolist()}.\n"
+                f"  Set warm_start=False to start anew."
+            )
+        self.classes_ = classes
+
+    def _encode(self, labels: NDArray[Any], unweighted: NDArray[np.bool_] | None = None) -> TargetArray:
+        """Number the labels as `classes_` does; labels of weight zero may be any."""
+        places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
+        unseen = self.classes_[places] != labels
+        if unweighted is not None:
+            unseen &= ~unweighted
+        if unseen.any():
+            raise TargetError(
+                f"y holds labels that were not there at first: {np.unique(labels[unseen]).tolist()}.\n"
+                f"  The classes are {self.classes_.tolist()}; name all of them with classes= in the first call."
+            )
+        return TargetArray(places.astype(np.int64), self.per_step)
+
+    def _set_class_weights(self, codes: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+        """Work out the weight of each class, in the order of `classes_`."""
+        if self.class_weight is None:
+            self.class_weights_ = None
+            return
+        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
+            raise ParameterError(f"class_weight is a dict, 'balanced' or None, but it was {self.class_weight!r}.")
+        present = weights > 0
+        self.class_weights_ = compute_class_weight(
+            self.class_weight,
+            classes=self.classes_,
+            y=self.classes_[codes[present]],
+            sample_weight=weights[present],
+        )
+
+    def _make_task(self) -> Task:
+        weights = None
+        if self.class_weights_ is not None:
+            weights = torch.tensor(self.class_weights_, dtype=torch.float32, device=self._torch_device())
+        return Classification(
+            self.network_, class_weight=weights, label_smoothing=self.recipe_.label_smoothing
+        )
+
+    def _stratify(self, targets: TargetArray) -> NDArray[Any] | None:
+        return None if targets.per_step else targets.values

@@ -1,0 +1,149 @@
+"""Which column of a table plays which part, and the checks on them before anything large is read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from duckdb import DuckDBPyConnection
+
+from longspan.errors import TableError
+from longspan.io._duck import identifier
+
+__all__ = ["Columns", "choose_columns", "first_row"]
+
+_NUMERIC = {
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+    *("FLOAT", "DOUBLE", "DECIMAL", "BIGNUM", "BOOLEAN"),
+}
+_FLOATS = {"FLOAT", "DOUBLE"}
+# NumPy has no such types, so DuckDB would hand them over as objects.
+_CASTS = {"HUGEINT": "DOUBLE", "UHUGEINT": "DOUBLE", "DECIMAL": "DOUBLE", "BIGNUM": "DOUBLE"}
+_CASTS |= {"ENUM": "VARCHAR", "UUID": "VARCHAR"}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table by the parts they play, and the SQL types of all."""
+
+    series: str
+    time: str | None
+    features: tuple[str, ...]
+    targets: tuple[str, ...]
+    group: str | None
+    types: Mapping[str, str]
+
+    def select(self) -> str:
+        """Return SQL for the rows, as s, t, f0, f1, ..., y0, y1, ..., g, sorted by s and t."""
+        parts = [f"{self._plain(self.series)} AS s"]
+        parts.append("row_number() OVER () AS t" if self.time is None else f"{self._plain(self.time)} AS t")
+        parts += [f"{self._number(name)} AS f{j}" for j, name in enumerate(self.features)]
+        parts += [f"{self._plain(name)} AS y{k}" for k, name in enumerate(self.targets)]
+        if self.group is not None:
+            parts.append(f"{self._plain(self.group)} AS g")
+        return f"SELECT {', '.join(parts)} FROM rows ORDER BY 1, 2"
+
+    def missing(self, name: str) -> str:
+        """Return SQL for whether `value`, of the column `name`, is missing."""
+        return "value IS NULL" + (" OR isnan(value)" if self.types[name] in _FLOATS else "")
+
+    def _plain(self, name: str) -> str:
+        if self.types[name] in _FLOATS:
+            return f"nullif({identifier(name)}, 'nan')"
+        cast = _CASTS.get(_kind(self.types[name]))
+        return identifier(name) if cast is None else f"CAST({identifier(name)} AS {cast})"
+
+    def _number(self, name: str) -> str:
+        kind = "FLOAT" if self.types[name] == "FLOAT" else "DOUBLE"
+        return f"coalesce(CAST({identifier(name)} AS {kind}), 'nan'::{kind})"
+
+
+def choose_columns(
+    connection: DuckDBPyConnection,
+    types: Mapping[str, str],
+    *,
+    series: str,
+    time: str | None,
+    features: Sequence[str] | None,
+    targets: Sequence[str],
+    group: str | None,
+) -> Columns:
+    """Check that the named columns of `rows` are there and fit, and choose features where none are named."""
+    named = [name for name in (series, time, *targets, group) if name is not None]
+    for name in (*named, *(features or ())):
+        _check_there(name, types)
+    for name in features or ():
+        _check_numeric(connection, name, types[name], series)
+    if features is None:
+        others = [name for name in types if name not in named]
+        features = [name for name in others if _kind(types[name]) in _NUMERIC]
+        for name in others:
+            _check_not_nearly_numeric(connection, name, types[name])
+    if not features:
+        raise TableError(f"no numeric column is left for the features. The columns are: {_listed(types)}.")
+    return Columns(series, time, tuple(features), tuple(targets), group, types)
+
+
+def first_row(connection: DuckDBPyConnection, name: str, condition: str, shown: str) -> tuple[int, str, str]:
+    """Return the number (from 1), `shown` and `name` of the first row whose `value` meets a condition."""
+    row, key, value = connection.execute(
+        f"SELECT * FROM (SELECT row_number() OVER () AS number, {identifier(shown)} AS shown, "
+        f"{identifier(name)} AS value FROM rows) WHERE {condition} ORDER BY number LIMIT 1"
+    ).fetchall()[0]
+    return row, key, value
+
+
+def _kind(type_name: str) -> str:
+    return type_name.partition("(")[0]
+
+
+def _listed(types: Mapping[str, str]) -> str:
+    return ", ".join(types)
+
+
+def _check_there(name: str, types: Mapping[str, str]) -> None:
+    if name in types:
+        return
+    folded = {column.casefold(): column for column in types}
+    close = get_close_matches(name.casefold(), folded, n=1)
+    hint = f"\n  Did you mean {folded[close[0]]!r}?" if close else ""
+    raise TableError(f"there is no column {name!r}. The columns are: {_listed(types)}.{hint}")
+
+
+_NO_NUMBER = "value IS NOT NULL AND TRY_CAST(value AS DOUBLE) IS NULL"
+
+
+def _check_numeric(connection: DuckDBPyConnection, name: str, type_name: str, series: str) -> None:
+    if _kind(type_name) in _NUMERIC:
+        return
+    if type_name != "VARCHAR":
+        raise TableError(
+            f"the feature {name!r} is of type {type_name}, and only numbers can be learned from."
+        )
+    if _count(connection, name, _NO_NUMBER):
+        row, key, value = first_row(connection, name, _NO_NUMBER, shown=series)
+        raise TableError(
+            f"the feature {name!r} is not numeric: row {row}, of series {key}, has {value!r}.\n"
+            f'  If that means missing:  query="SELECT * REPLACE (TRY_CAST({identifier(name)} AS DOUBLE) '
+            f'AS {identifier(name)}) FROM source"'
+        )
+
+
+def _check_not_nearly_numeric(connection: DuckDBPyConnection, name: str, type_name: str) -> None:
+    """Raise for a column that is text only because of a few entries: dropping it silently would mislead."""
+    if type_name != "VARCHAR":
+        return
+    numbers, wrong = _count(connection, name, "TRY_CAST(value AS DOUBLE) IS NOT NULL"), 0
+    if numbers:
+        wrong = _count(connection, name, _NO_NUMBER)
+    if numbers > wrong:
+        row, _, value = first_row(connection, name, _NO_NUMBER if wrong else "value IS NOT NULL", shown=name)
+        raise TableError(
+            f"the column {name!r} holds {numbers} numbers, but is text: row {row} has {value!r}.\n"
+            "  Name the features to use with features=, or turn it into numbers with query=."
+        )
+
+
+def _count(connection: DuckDBPyConnection, name: str, condition: str) -> int:
+    sql = f"SELECT count(*) FROM (SELECT {identifier(name)} AS value FROM rows) WHERE {condition}"
+    return int(connection.execute(sql).fetchall()[0][0])

@@ -1,0 +1,24 @@
+"""torch modules for sequences: recurrent stacks, the feed-forward baseline, pooling and dropout."""
+
+from longspan.nn.dropout import VariationalDropout
+from longspan.nn.feedforward import FeedForward
+from longspan.nn.gru import GRU
+from longspan.nn.lstm import LSTM
+from longspan.nn.pooling import Pooling
+from longspan.nn.rnn import RNN
+from longspan.nn.stem import ConvStem
+from longspan.ops import GRUTrace, LSTMState, LSTMTrace, RNNTrace
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "ConvStem",
+    "FeedForward",
+    "GRUTrace",
+    "LSTMState",
+    "LSTMTrace",
+    "Pooling",
+    "RNNTrace",
+    "VariationalDropout",
+]

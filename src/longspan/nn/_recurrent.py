@@ -1,0 +1,216 @@
+"""What the recurrent modules share: arguments, torch's weight names, the walk over layers and directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+from torch.nn.utils.rnn import PackedSequence
+
+from longspan.errors import DataError, ParameterError, ShapeError
+from longspan.nn._layout import Layout, Lengths, read_input
+
+Trace = tuple[Tensor, ...]
+
+
+class Recurrent(nn.Module):
+    """Base of `LSTM`, `GRU` and `RNN`: a stack of recurrent layers in one or two directions.
+
+    A subclass names its gates and says how one layer runs (`_run_layer`).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        *,
+        gates: Sequence[str],
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        proj_size: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, size in (
+            ("input_size", input_size),
+            ("hidden_size", hidden_size),
+            ("num_layers", num_layers),
+        ):
+            check_positive(name, size)
+        check_probability("dropout", dropout)
+        if not 0 <= proj_size < hidden_size:
+            raise ParameterError(
+                f"proj_size is {proj_size}, but it must be 0 (no projection) or more, "
+                f"and below hidden_size, {hidden_size}."
+            )
+        self.input_size = int(input_size)
+        self.hidden_size = int(hidden_size)
+        self.num_layers = int(num_layers)
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        self.gates = tuple(gates)
+        self._slots = tuple(
+            (layer, f"_l{layer}{direction}")
+            for layer in range(self.num_layers)
+            for direction in ("", "_reverse")[: self.num_directions]
+        )
+
+    @property
+    def num_directions(self) -> int:
+        """2 when bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output of each step."""
+        return self.num_directions * (self.proj_size or self.hidden_size)
+
+    def _make_weights(self, extra: dict[str, tuple[int, ...]], **factory: Any) -> None:
+        """Register the weights of all layers; `extra` are those that torch's layers do not have."""
+        rows = len(self.gates) * self.hidden_size
+        state = self.proj_size or self.hidden_size
+        for layer, suffix in self._slots:
+            shapes = {
+                "weight_ih": (rows, self.output_size if layer else self.input_size),
+                "weight_hh": (rows, state),
+                **({"bias_ih": (rows,), "bias_hh": (rows,)} if self.bias else {}),
+                **({"weight_hr": (state, self.hidden_size)} if self.proj_size else {}),
+                **extra,
+            }
+            for name, shape in shapes.items():
+                self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, **factory)))
+
+    def _state_sizes(self) -> tuple[int, ...]:
+        """Features of each part of the state; h alone, unless a subclass carries more."""
+        return (self.hidden_size,)
+
+    def _run_layer(
+        self,
+        rows: Tensor,
+        batch_sizes: Tensor,
+        state: tuple[Tensor, ...],
+        suffix: str,
+        *,
+        reverse: bool,
+        trace: bool,
+    ) -> tuple[Tensor, tuple[Tensor, ...], Trace | None]:
+        raise NotImplementedError
+
+    def _run(
+        self,
+        input: Tensor | PackedSequence,
+        hx: tuple[Tensor, ...] | None,
+        lengths: Lengths | None,
+        trace: bool,
+    ) -> tuple[Any, tuple[Tensor, ...], tuple[Any, ...]]:
+        """Run the stack: output, final state and traces in the caller's layout."""
+        rows, layout = read_input(
+            input, lengths=lengths, batch_first=self.batch_first, features=self.input_size
+        )
+        dtype = self._check_dtype(rows)
+        states = self._initial_states(hx, layout, rows, dtype)
+        finals: list[tuple[Tensor, ...]] = []
+        traces: list[Any] = []
+        outputs: list[Tensor] = []
+        for slot, (layer, suffix) in enumerate(self._slots):
+            output, final, record = self._run_layer(
+                rows, layout.batch_sizes, states[slot], suffix, reverse="_reverse" in suffix, trace=trace
+            )
+            outputs.append(output)
+            finals.append(final)
+            if record is not None:
+                fields: list[Any] = [layout.restore(field) for field in record]
+                traces.append(type(record)(*fields))
+            if len(outputs) == self.num_directions:
+                rows = torch.cat(outputs, dim=-1) if self.bidirectional else output
+                outputs = []
+                if self.dropout and self.training and layer < self.num_layers - 1:
+                    rows = dropout(rows, self.dropout)
+        return layout.restore(rows), self._final_states(finals, layout), tuple(traces)
+
+    def _check_dtype(self, rows: Tensor) -> torch.dtype:
+        """Type of the weights, and so of the state; the input must have it, but under autocast."""
+        dtype = cast(Tensor, self.weight_ih_l0).dtype
+        if rows.dtype != dtype and not torch.is_autocast_enabled(rows.device.type):
+            raise DataError(
+                f"the input is {rows.dtype}, but the weights are {dtype}.\n"
+                f"  Convert one of them: input.to({dtype}), or module.to({rows.dtype})."
+            )
+        return dtype
+
+    def _initial_states(
+        self, hx: tuple[Tensor, ...] | None, layout: Layout, rows: Tensor, dtype: torch.dtype
+    ) -> list[tuple[Tensor, ...]]:
+        """State of each layer and direction before its first step, in packed order."""
+        slots, batch = self.num_layers * self.num_directions, layout.batch_size
+        if hx is None:
+            zeros = tuple(rows.new_zeros(batch, size, dtype=dtype) for size in self._state_sizes())
+            return [zeros] * slots
+        parts = []
+        for name, part, size in zip("hc", hx, self._state_sizes(), strict=False):
+            expected = (slots, batch, size) if layout.batched else (slots, size)
+            if part.shape != expected:
+                raise ShapeError(
+                    f"the initial state {name}_0 has shape {tuple(part.shape)}, expected {expected}:\n"
+                    f"  (layers * directions{', batch' if layout.batched else ''}, units), "
+                    f"for an input of {batch} sequences; batch_first does not apply to it."
+                )
+            parts.append(layout.sort(part if layout.batched else part.unsqueeze(1)).unbind(0))
+        return list(zip(*parts, strict=True))
+
+    def _final_states(self, finals: list[tuple[Tensor, ...]], layout: Layout) -> tuple[Tensor, ...]:
+        """State of each layer and direction at each sequence's own end, in the caller's order."""
+        if len(finals) == 1:
+            stacked = tuple(part.unsqueeze(0) for part in finals[0])
+        else:
+            stacked = tuple(map(torch.stack, zip(*finals, strict=True)))
+        if layout.unsorted_indices is not None:
+            stacked = tuple(map(layout.unsort, stacked))
+        return stacked if layout.batched else tuple(part.squeeze(1) for part in stacked)
+
+    def extra_repr(self) -> str:
+        """Arguments that differ from their defaults, as torch prints them."""
+        defaults = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+            "proj_size": 0,
+        }
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        for name, default in (defaults | self._extra_defaults()).items():
+            if getattr(self, name) != default:
+                parts.append(f"{name}={getattr(self, name)!r}")
+        return ", ".join(parts)
+
+    def _extra_defaults(self) -> dict[str, object]:
+        """Arguments of the subclass, with their defaults."""
+        return {}
+
+
+def check_positive(name: str, value: object) -> None:
+    """Refuse a size that is not a whole number above zero."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ParameterError(f"{name} is {value!r}, but it must be a whole number, 1 or more.")
+
+
+def check_probability(name: str, value: object) -> None:
+    """Refuse a value that is no probability."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise ParameterError(f"{name} is {value!r}, but it is a probability: it must be from 0 to 1.")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse a value that is not among the choices."""
+    if value not in choices:
+        raise ParameterError(f"{name} is {value!r}, but it must be one of {', '.join(map(repr, choices))}.")

@@ -1,0 +1,146 @@
+"""One LSTM layer, one direction, over packed rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from longspan.ops._kernels import run_kernel
+from longspan.ops._steps import run_steps
+from longspan.ops.packing import reverser
+from longspan.ops.reference import lstm_step, normalised
+from longspan.ops.state import LSTMState, LSTMTrace, LSTMWeights, Zoneout
+
+#: The weights that torch's kernel takes, in its order: the first five fields of `LSTMWeights`.
+_PLAIN_WEIGHTS = 5
+
+
+def lstm(
+    rows: Tensor,
+    batch_sizes: Tensor,
+    initial_state: LSTMState,
+    *,
+    weights: LSTMWeights,
+    coupled: bool = False,
+    recurrent_mask: Tensor | None = None,
+    zoneout: Zoneout | None = None,
+    ablate: frozenset[str] = frozenset(),
+    reverse: bool = False,
+    trace: bool = False,
+) -> tuple[Tensor, LSTMState, LSTMTrace | None]:
+    """Run one LSTM layer in one direction; `longspan.ops.lstm_step` has the equations.
+
+    Parameters
+    ----------
+    rows : Tensor, shape (R, I)
+        Packed input: time-major, sequences sorted by falling length.
+    batch_sizes : Tensor, int64 on the CPU, shape (T,)
+        Rows of each step; all equal in a dense batch.
+    initial_state : LSTMState
+        h (B, P) and c (B, H) before the first step (when reversed, before the last), in packed order.
+    weights : LSTMWeights
+        Weights; those that are there decide on peepholes, projection, normalisation and gate recurrence.
+    coupled : bool
+        The input gate is one minus the forget gate; `weights` then have three gate blocks, f, g, o.
+    recurrent_mask : Tensor, shape (B, P), optional
+        Variational dropout: a mask on h', one row a sequence, already scaled.
+    zoneout : Zoneout, optional
+        Share of the old state to keep: masks (R, P) and (R, H), rows in the order of the walk, or numbers.
+    ablate : frozenset of str
+        Parts to take away, of `longspan.ops.ABLATIONS`.
+    reverse : bool
+        Run from each sequence's own last step to its first. Output rows stay in the order of the input.
+    trace : bool
+        Record gates and states of every step.
+
+    Returns
+    -------
+    output : Tensor, shape (R, P)
+        Hidden state of every step.
+    state : LSTMState
+        State of each sequence at its own end.
+    trace : LSTMTrace or None
+        Gates and states of every step, each (R, features), when asked for.
+
+    Examples
+    --------
+    >>> weights = LSTMWeights(w_ih=torch.zeros(8, 3), w_hh=torch.zeros(8, 2))
+    >>> start = LSTMState(h=torch.zeros(2, 2), c=torch.ones(2, 2))
+    >>> output, state, _ = lstm(torch.zeros(3, 3), torch.tensor([2, 1]), start, weights=weights)
+    >>> output.shape, state.c[:, 0]
+    (torch.Size([3, 2]), tensor([0.2500, 0.5000]))
+    """
+    backwards = reverser(batch_sizes, rows.device) if reverse else None
+    if backwards is not None:
+        rows = backwards(rows)
+    record: LSTMTrace | None = None
+    variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
+    if variant or trace or any(weight is not None for weight in weights[_PLAIN_WEIGHTS:]):
+        record, final = _lstm_steps(
+            rows, batch_sizes, initial_state, weights, coupled, recurrent_mask, zoneout, ablate
+        )
+        output = record.h
+    else:
+        kernel = torch._VF.lstm
+        output, final = run_kernel(kernel, rows, batch_sizes, initial_state, weights[:_PLAIN_WEIGHTS])
+    if backwards is not None:
+        output = backwards(output)
+        record = LSTMTrace(*map(backwards, record)) if trace and record else None
+    return output, LSTMState(*final), record if trace else None
+
+
+def _lstm_steps(
+    rows: Tensor,
+    batch_sizes: Tensor,
+    initial_state: LSTMState,
+    weights: LSTMWeights,
+    coupled: bool,
+    recurrent_mask: Tensor | None,
+    zoneout: Zoneout | None,
+    ablate: frozenset[str],
+) -> tuple[LSTMTrace, tuple[Tensor, ...]]:
+    sizes = batch_sizes.tolist()
+    projected = torch.split(_project(rows, weights), sizes)
+    zones = None if zoneout is None else [_by_step(share, sizes) for share in zoneout]
+
+    def step(t: int, state: tuple[Tensor, ...]) -> tuple[LSTMTrace, tuple[Tensor, ...]]:
+        h, c, *gates = state
+        record = lstm_step(
+            projected[t],
+            LSTMState(h=h, c=c),
+            weights=weights,
+            coupled=coupled,
+            recurrent_mask=None if recurrent_mask is None else recurrent_mask[: sizes[t]],
+            zoneout=None if zones is None else Zoneout(h=zones[0][t], c=zones[1][t]),
+            gates=gates[0] if gates else None,
+            ablate=ablate,
+        )
+        return record, (record.h, record.c, *_gates_to_carry(record, weights, coupled))
+
+    state: tuple[Tensor, ...] = initial_state
+    if weights.w_gg is not None:
+        state = (*initial_state, rows.new_zeros(sizes[0], weights.w_gg.shape[1]))
+    record, state = run_steps(step, sizes, state)
+    return record, state[:2]
+
+
+def _project(rows: Tensor, weights: LSTMWeights) -> Tensor:
+    """``W x + b`` of all rows, with ``W x`` normalised if the cell is."""
+    bias = None
+    if weights.b_ih is not None:
+        bias = weights.b_ih if weights.b_hh is None else weights.b_ih + weights.b_hh
+    if weights.w_ln_ih is not None:
+        return normalised(rows @ weights.w_ih.T, weights.w_ln_ih, bias)
+    return linear(rows, weights.w_ih, bias)
+
+
+def _by_step(share: Tensor | float, sizes: list[int]) -> list[Tensor] | list[float]:
+    return list(torch.split(share, sizes)) if isinstance(share, Tensor) else [share] * len(sizes)
+
+
+def _gates_to_carry(record: LSTMTrace, weights: LSTMWeights, coupled: bool) -> tuple[Tensor, ...]:
+    if weights.w_gg is None:
+        return ()
+    gates = (record.f, record.o) if coupled else (record.i, record.f, record.o)
+    return (torch.cat(gates, dim=-1),)

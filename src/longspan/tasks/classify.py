@@ -1,0 +1,55 @@
+"""Classification: a label for each sequence, or for each step."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
+
+from longspan.tasks.task import Task, weighted_mean, weighted_sums
+
+
+class Classification(Task):
+    """Choose one of C classes.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Gives logits of shape (B, C), or (sum T_b, C) where each step is classified.
+    class_weight : Tensor, shape (C,), optional
+        Multiplies the loss of each target by the weight of its class.
+    label_smoothing : float
+        Share of the probability that training asks to be spread over all classes; metrics are free of it.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(network)
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+
+    def loss(self, inputs: PackedSequence, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """Return the mean cross-entropy in nats."""
+        logits = self.network(inputs)
+        weights = self._with_class_weight(targets, weights)
+        if weights is None:
+            return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+        losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
+        return weighted_mean(losses, weights)
+
+    def metrics(self, inputs: PackedSequence, targets: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
+        """Return weighted sums: cross-entropy, and how many were right (``"accuracy"``)."""
+        logits = self.network(inputs)
+        weights = self._with_class_weight(targets, weights)
+        losses = F.cross_entropy(logits, targets, reduction="none")
+        right = (logits.argmax(dim=-1) == targets).to(losses.dtype)
+        return weighted_sums(weights, loss=losses, accuracy=right)
+
+    def read(self, outputs: Tensor) -> Tensor:
+        """Turn logits into probabilities, shape (..., C)."""
+        return outputs.double().softmax(dim=-1)
+
+    def _with_class_weight(self, targets: Tensor, weights: Tensor | None) -> Tensor | None:
+        if self.class_weight is None:
+            return weights
+        own = self.class_weight[targets]
+        return own if weights is None else weights * own

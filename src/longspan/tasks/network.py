@@ -1,0 +1,153 @@
+"""The network of every task: scale, stem, recurrent layers, pooling, a linear head."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from longspan import nn
+from longspan.errors import ParameterError
+
+CELLS = ("lstm", "rnn", "gru", "feedforward")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a network is made of; plain values only, so that it goes into a model file.
+
+    Attributes
+    ----------
+    input_size, output_size : int
+        Features of a step, numbers given out.
+    cell : {"lstm", "rnn", "gru", "feedforward"}
+        What runs over the steps.
+    hidden_size, num_layers, bidirectional
+        Its size; a feed-forward network has no direction.
+    pooling : str or None
+        How the steps of a sequence become one vector (see `longspan.nn.Pooling`); None gives an output at every step.
+    stem_strides : tuple of int
+        Stride of each convolutional block in front of the cell; empty for none.
+    stem_channels : int
+        Channels of those blocks.
+    dropout : float
+        Share of units dropped between layers and before the head.
+    window : int
+        Steps that a feed-forward network sees at once.
+    init : {"torch", "forget_bias", "chrono"}
+        Initialiser of an LSTM; `max_lag` goes with chrono.
+    cell_options : dict
+        Variants of the LSTM cell, as `longspan.nn.LSTM` takes them.
+    """
+
+    input_size: int
+    output_size: int
+    cell: str = "lstm"
+    hidden_size: int = 64
+    num_layers: int = 1
+    bidirectional: bool = True
+    pooling: str | None = "last"
+    stem_strides: tuple[int, ...] = ()
+    stem_channels: int = 64
+    dropout: float = 0.0
+    window: int = 16
+    init: str = "forget_bias"
+    max_lag: int | None = None
+    cell_options: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+class SequenceNetwork(torch.nn.Module):
+    """Scale each channel, look at it through a stem, run a cell over the steps, pool, and read out linearly.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        What it is made of.
+
+    Notes
+    -----
+    Takes a `PackedSequence` of rows (sum T_b, I), longest sequence first, and returns (B, output_size); without pooling
+    (sum T_b, output_size), in the order of the rows. The scaling is part of the network, so that it is saved,
+    moved and differentiated with it.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("input_mean", torch.zeros(config.input_size))
+        self.register_buffer("input_scale", torch.ones(config.input_size))
+        self.stem = _stem(config)
+        self.cell = _cell(config, config.input_size if self.stem is None else self.stem.output_size)
+        width = config.hidden_size * (2 if _two_way(config) else 1)
+        self.pooling = None
+        if config.pooling is not None:
+            self.pooling = nn.Pooling(config.pooling, width, bidirectional=_two_way(config))
+            width = self.pooling.output_size
+        self.dropout = torch.nn.Dropout(config.dropout)
+        self.head = torch.nn.Linear(width, config.output_size)
+
+    def scale_inputs(self, mean: Tensor, scale: Tensor) -> None:
+        """Standardise inputs by these from now on, each of shape (I,)."""
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(scale)
+
+    def forward(self, inputs: PackedSequence) -> Tensor:
+        """Return the outputs of the head."""
+        # Values never seen are NaN up to here; zero is then the mean of their channel.
+        rows = torch.nan_to_num((inputs.data - self.input_mean) / self.input_scale, nan=0.0)
+        steps = inputs._replace(data=rows)
+        if self.stem is not None:
+            steps = self.stem(steps)
+        steps = self.cell(steps)
+        if not isinstance(steps, PackedSequence):
+            steps = steps[0]
+        pooled = steps.data if self.pooling is None else self.pooling(steps)
+        outputs: Tensor = self.head(self.dropout(pooled))
+        return outputs
+
+
+def count_parameters(config: NetworkConfig) -> int:
+    """Return how many numbers a network of this make learns, without making it.
+
+    Examples
+    --------
+    >>> count_parameters(NetworkConfig(input_size=2, output_size=1, hidden_size=8, bidirectional=False))
+    393
+    """
+    with torch.device("meta"):
+        network = SequenceNetwork(config)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _two_way(config: NetworkConfig) -> bool:
+    return config.bidirectional and config.cell != "feedforward"
+
+
+def _stem(config: NetworkConfig) -> nn.ConvStem | None:
+    if not config.stem_strides:
+        return None
+    return nn.ConvStem(config.input_size, config.stem_channels, config.stem_strides)
+
+
+def _cell(config: NetworkConfig, input_size: int) -> torch.nn.Module:
+    if config.cell == "feedforward":
+        return nn.FeedForward(
+            input_size, config.hidden_size, config.window, num_layers=config.num_layers, dropout=config.dropout
+        )
+    common: dict[str, Any] = {
+        "num_layers": config.num_layers,
+        "dropout": config.dropout if config.num_layers > 1 else 0.0,
+        "bidirectional": config.bidirectional,
+    }
+    if config.cell == "lstm":
+        variants = {"init": config.init, "max_lag": config.max_lag, **config.cell_options}
+        return nn.LSTM(input_size, config.hidden_size, **common, **variants)
+    if config.cell in ("rnn", "gru"):
+        module = nn.RNN if config.cell == "rnn" else nn.GRU
+        return module(input_size, config.hidden_size, **common)
+    raise ParameterError(f"cell is one of {', '.join(CELLS)}, but it was {config.cell!r}.")
