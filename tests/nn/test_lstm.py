@@ -227,6 +227,16 @@ def test_the_variants_survive_a_copy() -> None:
     assert torch.equal(copy.deepcopy(module)(x)[0], expected)
 
 
+def test_parametrised_weights_are_used() -> None:
+    module = make()
+    torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+    x = torch.randn(5, 2, INPUT, dtype=torch.float64)
+    before = module(x)[0]
+    with torch.no_grad():
+        module.parametrizations.weight_hh_l0.original0 *= 2
+    assert not torch.allclose(before, module(x)[0])
+
+
 def test_print() -> None:
     assert repr(nn.LSTM(3, 4, 2, zoneout=0.1)) == "LSTM(3, 4, num_layers=2, zoneout=(0.1, 0.1))"
     assert repr(nn.GRU(3, 4, reset="before")) == "GRU(3, 4, reset='before')"
@@ -279,6 +289,7 @@ def test_refused_inputs() -> None:
         ),
         (ShapeError, "c_0 has shape", (x, (state[0], state[1][:, :1])), {}),
         (ShapeError, "h_0 has shape", (x[0], state), {}),
+        (ParameterError, "a pair of tensors", (x, state[0]), {}),
     ]
     for error, says, positional, named in refused:
         with pytest.raises(error, match=says):

@@ -26,7 +26,7 @@ class Commands(TyperGroup):
         try:
             with failures_in_words(json=json):
                 code = super().main(arguments, *rest, **{**extra, "standalone_mode": False})
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):
             code = INTERRUPTED
         if code == INTERRUPTED:
             fail("interrupted.", "KeyboardInterrupt", INTERRUPTED, json=json)

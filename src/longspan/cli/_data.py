@@ -87,7 +87,7 @@ DATA_OPTIONS = Group(
         option("target", list[str] | None, metavar="COL", help="What to learn; repeat for several.", **_PANEL),
         option("features", list[str] | None, metavar="COL,...", help="What to learn from; else all numbers.", **_PANEL),
         option("group", str | None, metavar="COL", help="What is never both learned from and tested on.", **_PANEL),
-        option("per_step", bool, False, help="The target has a value at every step.", **_PANEL),
+        option("per_step", bool, False, "--per-step", help="The target has a value at every step.", **_PANEL),
         option("query", str | None, metavar="SQL", help="What to read, as 'SELECT ... FROM source'.", **_PANEL),
         option("table", str | None, metavar="NAME", help="The table of a .duckdb file.", **_PANEL),
     ),

@@ -60,9 +60,11 @@ def with_groups(**groups: Group) -> Callable[[Callable[..., None]], Callable[...
     return decorate
 
 
-def option(name: str, annotation: Any, default: Any = None, **about: Any) -> inspect.Parameter:
-    """Return what typer makes an option of; `about` is passed to `typer.Option`."""
-    annotated = Annotated[annotation, typer.Option(**about)]
+def option(
+    name: str, annotation: Any, default: Any = None, *flags: str, **about: Any
+) -> inspect.Parameter:
+    """Return what typer makes an option of; `flags` and `about` are passed to `typer.Option`."""
+    annotated = Annotated[annotation, typer.Option(*flags, **about)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotated)
 
 
@@ -94,10 +96,12 @@ class Parameter(NamedTuple):
 
     def option(self, panel: str) -> inspect.Parameter:
         """Return what typer makes an option of; one that is not given is None."""
-        about = {"help": self.help, "rich_help_panel": panel, "show_default": _default_in_words(self.default)}
-        if not self.metavar:
-            return option(self.name, bool | None, **about)
-        return option(self.name, str | None, metavar=self.metavar, **about)
+        default = "none" if self.default is None else str(self.default).lower()
+        about = {"help": f"{self.help} [dim]\\[{default}][/dim]", "rich_help_panel": panel}
+        if self.metavar:
+            return option(self.name, str | None, metavar=self.metavar, **about)
+        flags = f"{self.flag}/--no-{self.flag[2:]}" if self.default else self.flag
+        return option(self.name, bool | None, None, flags, **about)
 
     def value(self, given: Any) -> Any:
         """Return the value of the parameter."""
@@ -109,45 +113,35 @@ class Parameter(NamedTuple):
             raise typer.BadParameter(f"{error}", param_hint=self.flag) from error
 
 
-def _default_in_words(default: Any) -> str:
-    return "none" if default is None else str(default).lower()
-
-
 NETWORK = (
-    Parameter("cell", "lstm|rnn|gru|feedforward", "lstm", "What runs over the steps."),
+    Parameter("cell", "NAME", "lstm", "What runs over the steps: lstm, rnn, gru or feedforward."),
     Parameter("hidden_size", "N", 64, "Hidden units of each layer and direction."),
     Parameter("num_layers", "N", 1, "Layers on top of each other."),
     Parameter("bidirectional", "", True, "Read each sequence in both directions, or only forwards."),
     Parameter("pooling", "WAYS", "auto", "How steps become one vector: last, mean, max, attention; joined by +."),
-    Parameter(
-        "stem", "auto|none|2,2", "auto", "Strides of convolutions in front of the cell; none for no stem.", read_strides
-    ),
-    Parameter("dropout", "auto|SHARE", "auto", "Share of units dropped while training."),
-    Parameter("init", "auto|torch|forget_bias|chrono", "auto", "Initialiser of an LSTM."),
+    Parameter("stem", "STRIDES", "auto", "Convolutions in front of the cell, as 2,2; none for none.", read_strides),
+    Parameter("dropout", "SHARE", "auto", "Share of units dropped while training."),
+    Parameter("init", "NAME", "auto", "Initialiser of an LSTM: torch, forget_bias or chrono."),
     Parameter("max_lag", "STEPS", None, "Longest dependency expected, for --init chrono."),
     Parameter("window", "STEPS", 16, "Steps seen at once by --cell feedforward."),
-    Parameter(
-        "cell_options", "NAME=VALUE,...", None, "Variants of the LSTM: peephole=true,layer_norm=true", read_assignments
-    ),
+    Parameter("cell_options", "A=B,...", None, "Variants of the LSTM: peephole=true,zoneout=0.1", read_assignments),
     Parameter("match_parameters", "", False, "Make other cells as large as the LSTM would be, in parameters."),
 )
 TRAINING = (
-    Parameter("missing", "error|indicator", "error", "Refuse missing values, or tell the network of them."),
-    Parameter("max_epochs", "auto|N", "auto", "Passes over the training part, at most."),
-    Parameter("batch_size", "auto|N", "auto", "Sequences in a training step."),
-    Parameter("lr", "auto|RATE", "auto", "Peak learning rate of AdamW."),
+    Parameter("missing", "WAY", "error", "Missing values: error refuses them, indicator tells the network."),
+    Parameter("max_epochs", "N", "auto", "Passes over the training part, at most."),
+    Parameter("batch_size", "N", "auto", "Sequences in a training step."),
+    Parameter("lr", "RATE", "auto", "Peak learning rate of AdamW."),
     Parameter("weight_decay", "RATE", 0.01, "Decoupled weight decay of matrices."),
-    Parameter("schedule", "one_cycle|constant", "one_cycle", "The learning rate over training."),
+    Parameter("schedule", "NAME", "one_cycle", "The learning rate over training: one_cycle or constant."),
     Parameter("clip_norm", "NORM", 1.0, "Largest global norm of the gradient; inf does not clip."),
-    Parameter("validation_fraction", "auto|SHARE", "auto", "Share of the training part held out to stop early."),
-    Parameter("validation_split", "random|time", "random", "Hold those out by chance, or the last ones."),
-    Parameter("n_iter_no_change", "auto|none|N", "auto", "Stop after so many epochs without a better loss."),
+    Parameter("validation_fraction", "SHARE", "auto", "Share of the training part held out to stop early."),
+    Parameter("validation_split", "WAY", "random", "How: random, or time for the last ones."),
+    Parameter("n_iter_no_change", "N", "auto", "Stop after so many epochs without a better loss; none never does."),
     Parameter("tol", "LOSS", 0.0, "What counts as better."),
-    Parameter("device", "auto|cpu|cuda", "auto", "Where to compute."),
-    Parameter(
-        "class_weight", "balanced|A=1,B=3", None, "Weight of each class. [dim]\\[classify only][/dim]", read_class_weight
-    ),
-    Parameter("label_smoothing", "auto|SHARE", "auto", "Probability spread over classes. [dim]\\[classify only][/dim]"),
+    Parameter("device", "NAME", "auto", "Where to compute: cpu, cuda, ..."),
+    Parameter("class_weight", "A=1,B=3", None, "Weight of each class, or balanced; to classify.", read_class_weight),
+    Parameter("label_smoothing", "SHARE", "auto", "Probability spread over all classes; to classify."),
 )
 
 

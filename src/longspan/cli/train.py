@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
 HELP = "Train a model on a table with one row per step, or on a .ts file, and test it."
 EXAMPLES = """For example:
 
-  longspan train trials.csv --task classify --series trial --time ms --target answer --group person --out answer.longspan
-  longspan train 'machines/*.parquet' --task regress --series machine --target life --cell gru --out life.longspan
-  longspan train steps.csv --task regress --series run --target speed --per-step --no-bidirectional --out speed.longspan
+  longspan train trials.csv --task classify --series trial --time ms --target answer --out answer.longspan
+  longspan train 'day-*.parquet' --task regress --series machine --target life --cell gru --out life.longspan
+  longspan train runs.csv --task regress --series run --target speed --per-step --out speed.longspan
   longspan train speech_TRAIN.ts --test speech_TEST.ts --task classify --out speech.longspan"""
 
 
@@ -105,10 +104,7 @@ def _parts(
 ) -> tuple[Examples, Examples | None]:
     """Return what to learn from, and what to test on."""
     if test is not None:
-        columns = examples.columns
-        if is_ts(test):
-            columns = Columns()
-        return examples, read_examples(test, replace(columns, query=None), task=task)
+        return examples, read_examples(test, Columns() if is_ts(test) else examples.columns, task=task)
     if fraction <= 0:
         return examples, None
     return hold_out(examples, fraction, task, seed)

@@ -41,5 +41,3 @@ def indicate_missing(sequences: Sequences) -> Sequences:
     if names is not None:
         names = (*names, *(f"{name} seen" for name in names), *(f"{name} silence" for name in names))
     return Sequences(values, sequences.offsets, feature_names=names)
-
-

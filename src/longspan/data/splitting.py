@@ -90,7 +90,9 @@ def _units(n_sequences: int, groups: ArrayLike | None) -> tuple[int, NDArray[np.
     try:
         names, unit_of = np.unique(groups, return_inverse=True)
     except TypeError as error:
-        raise DataError(f"groups must all be of one kind, text or numbers, to be told apart: {error}.") from error
+        raise DataError(
+            f"groups must all be of one kind, text or numbers, to be told apart: {error}."
+        ) from error
     return len(names), unit_of.astype(np.int64)
 
 

@@ -59,6 +59,7 @@ class SequenceEstimator(BaseEstimator):
         validation_split: str = "random",
         n_iter_no_change: int | str | None = "auto",
         tol: float = 0.0,
+        ema_decay: float = 0.98,
         warm_start: bool = False,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -88,6 +89,7 @@ class SequenceEstimator(BaseEstimator):
         self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.ema_decay = ema_decay
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
@@ -96,6 +98,10 @@ class SequenceEstimator(BaseEstimator):
     def _make_task(self) -> Task:
         """Return the task that trains and reads `network_`; a subclass says which."""
         raise NotImplementedError
+
+    def _prepare_targets(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
+        """Measure what the targets need, unless `goes_on`; return the set with targets as the task takes them."""
+        return training_set
 
     def _stratify(self, targets: TargetArray) -> NDArray[Any] | None:
         """Return classes to hold out in proportion, if there are any."""
@@ -118,7 +124,9 @@ class SequenceEstimator(BaseEstimator):
         sample_weight: ArrayLike | None,
         groups: ArrayLike | None,
     ) -> Self:
-        """Train to the end on targets that are already what the task computes with."""
+        """Train to the end."""
+        goes_on = self.warm_start and hasattr(self, "network_")
+        self.__dict__.pop("_trainer", None)
         groups = _read_groups(groups, sequences)
         everything = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=groups)
         self.recipe_ = choose_recipe(self.get_params(deep=False), DataShape.of(everything, output_size))
@@ -130,12 +138,16 @@ class SequenceEstimator(BaseEstimator):
             stratify=self._stratify(targets),
             seed=seed,
         )
-        with _seeded(seed):
-            self._make_network(training_set)
+        training_set = self._prepare_targets(training_set, goes_on=goes_on)
+        with _seeded(seed, self._torch_device()):
+            self._make_network(training_set, goes_on=goes_on)
             trainer = self._make_trainer(seed)
-            batches = self._training_batches(training_set)
             try:
-                trainer.fit(*batches)
+                trainer.fit(*self._training_batches(training_set))
+            except BaseException:
+                if trainer.optimiser.has_moved or not goes_on:
+                    del self.network_  # of no use: the estimator counts as not fitted
+                raise
             finally:
                 self._keep_records(trainer)
         return self
@@ -144,16 +156,20 @@ class SequenceEstimator(BaseEstimator):
         self, sequences: Sequences, targets: TargetArray, *, output_size: int, sample_weight: ArrayLike | None
     ) -> Self:
         """Make one pass over the data at a level learning rate, with the optimiser of the pass before."""
+        goes_on = hasattr(self, "network_")
         training_set = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=None)
-        if not hasattr(self, "network_"):
-            recipe = choose_recipe(self.get_params(deep=False), DataShape.of(training_set, output_size))
-            self.recipe_ = replace(recipe, training=replace(recipe.training, schedule="constant"))
+        if not goes_on:
+            self.recipe_ = choose_recipe(self.get_params(deep=False), DataShape.of(training_set, output_size))
+        training_set = self._prepare_targets(training_set, goes_on=goes_on)
         if not hasattr(self, "_trainer"):
+            # No last steps are known to average over.
+            training = replace(self.recipe_.training, schedule="constant", ema_decay=0.0)
+            self.recipe_ = replace(self.recipe_, training=training)
             self._seed = self._draw_seed()
-            with _seeded(self._seed):
-                self._make_network(training_set, keep=True)
+            with _seeded(self._seed, self._torch_device()):
+                self._make_network(training_set, goes_on=goes_on)
                 self._trainer = self._make_trainer(self._seed)
-        with _seeded(self._seed + len(self._trainer.history) + 1):
+        with _seeded(self._seed + len(self._trainer.history) + 1, self._torch_device()):
             self._trainer.partial_fit(self._training_batches(training_set)[0])
         self._keep_records(self._trainer)
         return self
@@ -161,9 +177,9 @@ class SequenceEstimator(BaseEstimator):
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _make_network(self, training_set: TrainingSet, *, keep: bool | None = None) -> None:
+    def _make_network(self, training_set: TrainingSet, *, goes_on: bool) -> None:
         """Make a new network and measure the scale of its inputs, or keep the one there is."""
-        if (self.warm_start if keep is None else keep) and hasattr(self, "network_"):
+        if goes_on:
             self._check_same_network()
             return
         kept = training_set.kept
@@ -228,7 +244,7 @@ class SequenceEstimator(BaseEstimator):
 
     def _by_step(self, values: NDArray[Any], X: Any, sequences: Sequences) -> Any:
         """Cut values of shape (sum T_i, ...) into one array a sequence, or (N, T, ...) if X was such an array."""
-        if hasattr(X, "shape"):
+        if len(getattr(X, "shape", ())) >= 2:
             return values.reshape(len(sequences), -1, *values.shape[1:])
         return np.split(values, sequences.offsets[1:-1])
 
@@ -250,7 +266,9 @@ class SequenceEstimator(BaseEstimator):
         ------
         NotFittedError
             If the estimator has not been fitted.
-        ModelFileError
+        DataFileNotFoundError
+            If there is no such folder.
+        OSError
             If the file cannot be written, for example because the disk is full.
         """
         from longspan.estimators._persistence import save_estimator
@@ -278,8 +296,12 @@ def _read_groups(groups: ArrayLike | None, sequences: Sequences) -> NDArray[Any]
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch, and leave its generators as they were."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators of the CPU and of `device`, and leave them as they were."""
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield

@@ -1,9 +1,14 @@
 """The parameters that all estimators share: their text, and the checks of their values."""
 
-from inspect import cleandoc
+from inspect import Parameter, cleandoc, signature
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from longspan import nn
 from longspan.errors import ParameterError
 from longspan.tasks import CELLS
 
@@ -62,6 +67,8 @@ n_iter_no_change : int, None or "auto", default "auto"
     Stop after so many epochs without a better validation loss; None trains for `max_epochs`.
 tol : float, default 0.0
     What counts as better.
+ema_decay : float, default 0.98
+    Decay of the moving average of the weights that is kept in the end; 0 keeps the weights of the last step.
 warm_start : bool, default False
     Go on with the weights there are when `fit` is called again.
 device : str, default "auto"
@@ -82,9 +89,13 @@ def documented(cls: type[T]) -> type[T]:
 
 
 def check_parameters(parameters: dict[str, Any]) -> None:
-    """Raise `ParameterError` for a value that no estimator can work with."""
+    """Raise `ParameterError`, naming the parameter, for a value that no estimator can work with."""
     _check_choices(parameters)
     _check_numbers(parameters)
+    _check_network(parameters)
+    _check_run(parameters)
+    if "class_weight" in parameters:
+        _check_class_weight(parameters["class_weight"])
 
 
 def _check_choices(parameters: dict[str, Any]) -> None:
@@ -96,35 +107,109 @@ def _check_choices(parameters: dict[str, Any]) -> None:
         "validation_split": ("random", "time"),
     }
     for name, allowed in choices.items():
-        if parameters[name] not in allowed:
-            raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}, but it was {parameters[name]!r}.")
+        if not isinstance(parameters[name], str) or parameters[name] not in allowed:
+            raise ParameterError(
+                f"{name} is one of {', '.join(map(repr, allowed))}, but it was {parameters[name]!r}."
+            )
+    for name in ("bidirectional", "match_parameters", "per_step", "warm_start"):
+        if not isinstance(parameters[name], bool | np.bool_):
+            raise ParameterError(f"{name} is True or False, but it was {parameters[name]!r}.")
+
+
+_HIGHEST = float(np.finfo(np.float64).max)
+
+_NUMBERS: dict[str, tuple[type, float, float, tuple[str | None, ...]]] = {
+    "hidden_size": (Integral, 1, np.inf, ()),
+    "num_layers": (Integral, 1, np.inf, ()),
+    "window": (Integral, 1, np.inf, ()),
+    "max_lag": (Integral, 2, np.inf, (None,)),
+    "max_epochs": (Integral, 1, np.inf, ("auto",)),
+    "batch_size": (Integral, 1, np.inf, ("auto",)),
+    "n_iter_no_change": (Integral, 1, np.inf, ("auto", None)),
+    "dropout": (Real, 0.0, 0.999, ("auto",)),
+    "lr": (Real, 1e-12, _HIGHEST, ("auto",)),
+    "weight_decay": (Real, 0.0, _HIGHEST, ()),
+    "clip_norm": (Real, 1e-12, np.inf, ()),
+    "tol": (Real, 0.0, _HIGHEST, ()),
+    "validation_fraction": (Real, 0.0, 0.999, ("auto",)),
+    "label_smoothing": (Real, 0.0, 0.999, ("auto",)),
+}
+"""Kind, lowest and highest value, and what else a parameter may be."""
 
 
 def _check_numbers(parameters: dict[str, Any]) -> None:
-    at_least: dict[str, tuple[type | tuple[type, ...], float, float]] = {
-        "hidden_size": (int, 1, float("inf")),
-        "num_layers": (int, 1, float("inf")),
-        "window": (int, 1, float("inf")),
-        "max_lag": (int, 2, float("inf")),
-        "max_epochs": (int, 1, float("inf")),
-        "batch_size": (int, 1, float("inf")),
-        "n_iter_no_change": (int, 1, float("inf")),
-        "dropout": ((int, float), 0.0, 0.999),
-        "lr": ((int, float), 1e-12, float("inf")),
-        "weight_decay": ((int, float), 0.0, float("inf")),
-        "clip_norm": ((int, float), 1e-12, float("inf")),
-        "tol": ((int, float), 0.0, float("inf")),
-        "validation_fraction": ((int, float), 0.0, 0.999),
-    }
-    for name, (kind, low, high) in at_least.items():
+    for name in _NUMBERS.keys() & parameters.keys():
+        kind, low, high, others = _NUMBERS[name]
         value = parameters[name]
-        if value == "auto" or (value is None and name in ("max_lag", "n_iter_no_change")):
+        if (value is None or isinstance(value, str)) and value in others:
             continue
-        if not _is_number(value, kind) or not low <= value <= high:
-            what = "a whole number" if kind is int else "a number"
-            limit = f"from {low:g}" + ("" if high == float("inf") else f" to {high:g}")
-            raise ParameterError(f"{name} must be {what} {limit}, but it was {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+            what = "a whole number" if kind is Integral else "a number"
+            limit = f"from {low:g}" + ("" if high >= _HIGHEST else f" to {high:g}")
+            or_else = "".join(f", or {other!r}" for other in others)
+            raise ParameterError(f"{name} must be {what} {limit}{or_else}, but it was {value!r}.")
 
 
-def _is_number(value: Any, kind: type | tuple[type, ...]) -> bool:
-    return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+def _check_network(parameters: dict[str, Any]) -> None:
+    pooling, stem, options = (parameters[name] for name in ("pooling", "stem", "cell_options"))
+    parts = pooling.split("+") if isinstance(pooling, str) else [""]
+    if pooling != "auto" and (len(set(parts)) < len(parts) or not set(parts) <= set(_POOLINGS)):
+        raise ParameterError(
+            f"pooling is one of 'auto', {', '.join(map(repr, _POOLINGS))}, or several of them joined by '+', but it "
+            f"was {pooling!r}."
+        )
+    strides = stem if isinstance(stem, tuple | list) else ()
+    right_kind = stem is None or isinstance(stem, tuple | list) or (isinstance(stem, str) and stem == "auto")
+    if not right_kind or not all(
+        isinstance(s, Integral) and not isinstance(s, bool) and s >= 1 for s in strides
+    ):
+        raise ParameterError(
+            f"stem is 'auto', None or a tuple of strides such as (2, 2), but it was {stem!r}."
+        )
+    if options is not None and (not isinstance(options, dict) or not set(options) <= _CELL_OPTIONS):
+        raise ParameterError(
+            f"cell_options is None or a dict with some of {', '.join(sorted(_CELL_OPTIONS))}, but it was {options!r}."
+        )
+
+
+_POOLINGS = ("last", "mean", "max", "attention")
+
+_CELL_OPTIONS = {
+    name
+    for name, parameter in signature(nn.LSTM).parameters.items()
+    if parameter.kind is Parameter.KEYWORD_ONLY
+} - {"init", "max_lag"}
+"""The variants of the LSTM cell; its sizes and its initialiser are parameters of the estimator."""
+
+
+def _check_run(parameters: dict[str, Any]) -> None:
+    device, random_state, verbose = (parameters[name] for name in ("device", "random_state", "verbose"))
+    if not isinstance(device, str):
+        raise ParameterError(f"device is text such as 'auto', 'cpu' or 'cuda:0', but it was {device!r}.")
+    try:
+        kind = "cpu" if device == "auto" else torch.device(device).type
+    except RuntimeError as error:
+        raise ParameterError(f"device is none that torch knows: {device!r}.") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ParameterError(
+            f"device is {device!r}, but torch finds no CUDA here; 'auto' takes what there is."
+        )
+    try:
+        check_random_state(random_state)
+    except ValueError as error:
+        raise ParameterError(
+            f"random_state is None, a whole number from 0 to 2**32 - 1 or a RandomState, but it was {random_state!r}."
+        ) from error
+    if not isinstance(verbose, Integral) or verbose < 0:
+        raise ParameterError(f"verbose is 0 or 1, but it was {verbose!r}.")
+
+
+def _check_class_weight(weights: Any) -> None:
+    if weights is None or (isinstance(weights, str) and weights == "balanced"):
+        return
+    if not isinstance(weights, dict) or not all(
+        isinstance(w, Real) and 0 <= w < np.inf for w in weights.values()
+    ):
+        raise ParameterError(
+            f"class_weight is None, 'balanced' or a dict of a finite weight for each label, but it was {weights!r}."
+        )

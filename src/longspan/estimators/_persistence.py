@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
 
 from longspan.data import ChannelScaler
 from longspan.errors import LongspanError, ModelFileError
+from longspan.estimators._parameters import check_parameters
 from longspan.estimators._recipe import Recipe
 from longspan.io import read_model, write_model
 from longspan.tasks import NetworkConfig, SequenceNetwork
@@ -58,7 +60,15 @@ def load_estimator(path: str | PathLike[str], classes: dict[str, type]) -> Any:
         return estimator
     except ModelFileError:
         raise
-    except (LongspanError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
+    except (
+        LongspanError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ModelFileError(
             f"{path} is a longspan model file, but its contents do not fit together: {error}\n"
             f"  Save the model again, or fetch the file again."
@@ -66,13 +76,17 @@ def load_estimator(path: str | PathLike[str], classes: dict[str, type]) -> Any:
 
 
 def _plain_parameters(estimator: "SequenceEstimator") -> dict[str, Any]:
-    """Return the parameters; a generator that draws seeds has no plain form, and is left out."""
+    """Return the parameters; a RandomState is the numbers of its state."""
     parameters = estimator.get_params(deep=False)
     if isinstance(parameters["random_state"], np.random.RandomState):
-        parameters["random_state"] = None
+        _, key, *rest = parameters["random_state"].get_state()
+        parameters["random_state"] = [key.tolist(), *rest]
     weights = parameters.get("class_weight")
     if isinstance(weights, dict):
-        parameters["class_weight"] = {"labels": [_plain(k) for k in weights], "weights": list(weights.values())}
+        parameters["class_weight"] = {
+            "labels": [_plain(k) for k in weights],
+            "weights": list(weights.values()),
+        }
     return {name: _plain(value) for name, value in parameters.items()}
 
 
@@ -98,14 +112,25 @@ def _restore(value: Any, sequence: type = tuple) -> Any:
     return sequence(_restore(entry, sequence) for entry in value) if isinstance(value, list) else value
 
 
+_VALUES: dict[str, type] = {
+    "n_features_in_": int,
+    "n_sequence_features_": int,
+    "_columns_are_steps": bool,
+    "history_": list,
+    "n_iter_": int,
+    "best_epoch_": int,
+    "stop_reason_": str,
+    "n_outputs_": int,
+    "_targets_are_1d": bool,
+}
+_ARRAYS = ("classes_", "class_weights_", "feature_names_in_")
+_LARGEST_ARRAY = 1 << 28
+"""Bytes; a made-up dtype such as U1000000000 would need far more."""
+
+
 def _fitted_values(estimator: "SequenceEstimator") -> dict[str, Any]:
-    names = (
-        "n_features_in_", "n_sequence_features_", "history_", "n_iter_", "best_epoch_", "stop_reason_",
-        "n_outputs_", "_targets_are_1d",
-    )  # fmt: skip
-    values = {name: _plain(getattr(estimator, name)) for name in names if hasattr(estimator, name)}
-    arrays = ("classes_", "class_weights_", "feature_names_in_")
-    present = {name: getattr(estimator, name, None) for name in arrays if hasattr(estimator, name)}
+    values = {name: _plain(getattr(estimator, name)) for name in _VALUES if hasattr(estimator, name)}
+    present = {name: getattr(estimator, name) for name in _ARRAYS if hasattr(estimator, name)}
     return {"values": values, "arrays": {name: _array_to_plain(array) for name, array in present.items()}}
 
 
@@ -116,7 +141,12 @@ def _array_to_plain(array: NDArray[Any] | None) -> dict[str, Any] | None:
 def _array_from_plain(plain: dict[str, Any] | None) -> NDArray[Any] | None:
     if plain is None:
         return None
-    return np.array([_restore(value) for value in plain["values"]], dtype=np.dtype(plain["dtype"]))
+    dtype, values = np.dtype(str(plain["dtype"])), [_restore(value) for value in plain["values"]]
+    if dtype.itemsize * len(values) > _LARGEST_ARRAY:
+        raise ModelFileError(
+            f"the file speaks of {len(values)} values of the type {dtype}, which is beyond all use."
+        )
+    return np.array(values, dtype=dtype)
 
 
 def _rebuild(estimator_class: type, config: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Any:
@@ -124,16 +154,45 @@ def _rebuild(estimator_class: type, config: dict[str, Any], tensors: dict[str, N
     weights = parameters.get("class_weight")
     if isinstance(weights, dict):
         parameters["class_weight"] = dict(zip(weights["labels"], weights["weights"], strict=True))
+    if isinstance(parameters["random_state"], tuple):
+        state = parameters["random_state"]
+        parameters["random_state"] = np.random.RandomState()
+        parameters["random_state"].set_state(("MT19937", *state))
+    if str(parameters["device"]).startswith("cuda") and not torch.cuda.is_available():
+        parameters["device"] = "auto"  # trained on one machine, used on another
+    check_parameters(parameters)
     estimator = estimator_class(**parameters)
     estimator.recipe_ = _recipe(config["recipe"])
-    estimator.network_ = _network(estimator.recipe_.network, tensors).to(estimator._torch_device())
-    for name, value in config["fitted"]["values"].items():
-        setattr(estimator, name, _restore(value, list))
-    for name, plain in config["fitted"]["arrays"].items():
-        setattr(estimator, name, _array_from_plain(plain))
-    if _TARGETS + "mean" in tensors:
+    _restore_fitted(estimator, config["fitted"])
+    network = estimator.recipe_.network
+    estimator.network_ = _network(network, tensors).to(estimator._torch_device())
+    if isinstance(estimator, ClassifierMixin):
+        _check_shapes(network.output_size, estimator.classes_, estimator.class_weights_)
+    else:
         estimator.target_scaler_ = ChannelScaler(tensors[_TARGETS + "mean"], tensors[_TARGETS + "scale"])
+        _check_shapes(network.output_size, estimator.target_scaler_.mean, estimator.target_scaler_.scale)
     return estimator
+
+
+def _restore_fitted(estimator: "SequenceEstimator", fitted: dict[str, Any]) -> None:
+    """Set what `_fitted_values` took, and nothing else, whatever the file says."""
+    optional = {"n_outputs_", "_targets_are_1d"} if isinstance(estimator, ClassifierMixin) else set()
+    for name in _VALUES.keys() - (optional - fitted["values"].keys()):
+        value = _restore(fitted["values"][name], list)
+        if not isinstance(value, _VALUES[name]):
+            raise ModelFileError(f"the file says that {name} is {value!r:.60}.")
+        setattr(estimator, name, value)
+    for name in _ARRAYS:
+        if name in fitted["arrays"]:
+            setattr(estimator, name, _array_from_plain(fitted["arrays"][name]))
+
+
+def _check_shapes(size: int, *arrays: NDArray[Any] | None) -> None:
+    for array in arrays:
+        if array is not None and array.shape != (size,):
+            raise ModelFileError(
+                f"the network has {size} outputs, but something that goes with them {array.shape}."
+            )
 
 
 def _recipe(plain: dict[str, Any]) -> Recipe:
@@ -151,10 +210,23 @@ def _network(config: NetworkConfig, tensors: dict[str, NDArray[Any]]) -> Sequenc
         if name.startswith(_NETWORK)
     }
     if config.num_layers > len(weights):
-        raise ModelFileError(f"the file speaks of {config.num_layers} layers, but holds {len(weights)} tensors.")
+        raise ModelFileError(
+            f"the file speaks of {config.num_layers} layers, but holds {len(weights)} tensors."
+        )
     with torch.device("meta"):
         network = SequenceNetwork(config)
+    _check_weights(network, weights)
     network.load_state_dict(weights, assign=True)
     for parameter in network.parameters():
         parameter.requires_grad_()
     return network.eval()
+
+
+def _check_weights(network: SequenceNetwork, weights: dict[str, torch.Tensor]) -> None:
+    """Refuse weights of another type than the network's, and weights that are not finite."""
+    for name, expected in network.state_dict().items():
+        if name in weights and weights[name].dtype != expected.dtype:
+            raise ModelFileError(f"{name} is {weights[name].dtype}, but it should be {expected.dtype}.")
+    for name, tensor in weights.items():
+        if not bool(tensor.isfinite().all()):
+            raise ModelFileError(f"{name} holds NaN or infinity.")

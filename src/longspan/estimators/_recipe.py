@@ -9,6 +9,15 @@ from longspan.estimators._training_set import TrainingSet
 from longspan.tasks import NetworkConfig, count_parameters
 from longspan.training import TrainingSettings
 
+_MANY = 1000
+"""From so many sequences on, a part is held out, and batches are larger."""
+
+_CELL_STEPS = 64
+"""The stem shortens sequences until the cell has at most so many steps to carry memory over."""
+
+_STEPS = 500
+"""Training steps that a small set needs, however few its sequences are."""
+
 
 @dataclass(frozen=True)
 class DataShape:
@@ -74,48 +83,73 @@ class Recipe:
 
 def choose_recipe(parameters: dict[str, Any], shape: DataShape) -> Recipe:
     """Choose what is ``"auto"`` among the parameters of an estimator; keep the rest."""
-    batch_size = _or_auto(parameters["batch_size"], 16)
-    max_epochs = _or_auto(parameters["max_epochs"], 50)
+    auto = _choices(shape)
+    chosen = {name: auto.get(name) if _is_auto(value) else value for name, value in parameters.items()}
     return Recipe(
-        network=_choose_network(parameters, shape),
+        network=_choose_network(chosen, shape, joined=_is_auto(parameters["pooling"])),
         training=TrainingSettings(
-            max_epochs=max_epochs,
-            lr=_or_auto(parameters["lr"], 3e-3),
-            weight_decay=parameters["weight_decay"],
-            clip_norm=parameters["clip_norm"],
-            schedule=parameters["schedule"],
-            n_iter_no_change=_or_auto(parameters["n_iter_no_change"], None),
-            tol=parameters["tol"],
+            max_epochs=chosen["max_epochs"],
+            lr=chosen["lr"],
+            weight_decay=chosen["weight_decay"],
+            clip_norm=chosen["clip_norm"],
+            schedule=chosen["schedule"],
+            n_iter_no_change=chosen["n_iter_no_change"],
+            tol=chosen["tol"],
+            ema_decay=chosen["ema_decay"],
         ),
-        batch_size=batch_size,
-        validation_fraction=_or_auto(parameters["validation_fraction"], 0.0),
-        label_smoothing=_or_auto(parameters.get("label_smoothing", 0.0), 0.0),
+        batch_size=chosen["batch_size"],
+        validation_fraction=chosen["validation_fraction"],
+        label_smoothing=chosen.get("label_smoothing", 0.0),
     )
 
 
-def _or_auto(value: Any, chosen: Any) -> Any:
-    return chosen if isinstance(value, str) and value == "auto" else value
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
 
 
-def _choose_network(parameters: dict[str, Any], shape: DataShape) -> NetworkConfig:
-    per_step = parameters["per_step"]
-    init = _or_auto(parameters["init"], "forget_bias")
+def _choices(shape: DataShape) -> dict[str, Any]:
+    """Return what ``"auto"`` stands for, by the name of the parameter."""
+    batch_size = 16 if shape.n_sequences < _MANY else 64
+    steps_an_epoch = -(-shape.n_sequences // batch_size)
+    return {
+        "pooling": "last+mean+max",
+        "stem": _stem_strides(shape.n_steps),
+        "dropout": 0.3,
+        "init": "forget_bias",
+        "max_epochs": int(np.clip(-(-_STEPS // steps_an_epoch), 15, 400)),
+        "batch_size": batch_size,
+        "lr": 3e-3,
+        "validation_fraction": 0.0 if shape.n_sequences < _MANY else 0.1,
+        "n_iter_no_change": None,
+        "label_smoothing": 0.1,
+    }
+
+
+def _stem_strides(n_steps: int) -> tuple[int, int]:
+    """Return strides that leave the cell at most `_CELL_STEPS` steps, the first block taking the larger one."""
+    halvings = max(0, (-(-n_steps // _CELL_STEPS) - 1).bit_length())
+    return 2 ** (halvings - halvings // 2), 2 ** (halvings // 2)
+
+
+def _choose_network(chosen: dict[str, Any], shape: DataShape, *, joined: bool) -> NetworkConfig:
+    per_step = chosen["per_step"]
     config = NetworkConfig(
         input_size=shape.n_features,
         output_size=shape.n_outputs,
-        cell=parameters["cell"],
-        hidden_size=parameters["hidden_size"],
-        num_layers=parameters["num_layers"],
-        bidirectional=parameters["bidirectional"],
-        pooling=None if per_step else _or_auto(parameters["pooling"], "last+mean+max"),
-        stem_strides=() if per_step else tuple(_or_auto(parameters["stem"], ()) or ()),
-        dropout=_or_auto(parameters["dropout"], 0.3),
-        window=parameters["window"],
-        init=init,
-        max_lag=(parameters["max_lag"] or max(2, shape.longest)) if init == "chrono" else None,
-        cell_options=parameters["cell_options"] or {},
+        cell=chosen["cell"],
+        hidden_size=chosen["hidden_size"],
+        num_layers=chosen["num_layers"],
+        bidirectional=chosen["bidirectional"],
+        pooling=None if per_step else chosen["pooling"],
+        stem_strides=() if per_step else tuple(chosen["stem"] or ()),
+        stem_pooling="mean+max" if joined else None,
+        dropout=chosen["dropout"],
+        window=chosen["window"],
+        init=chosen["init"],
+        max_lag=(chosen["max_lag"] or max(2, shape.longest)) if chosen["init"] == "chrono" else None,
+        cell_options=chosen["cell_options"] or {},
     )
-    return _matched(config) if parameters["match_parameters"] else config
+    return _matched(config) if chosen["match_parameters"] else config
 
 
 def _matched(config: NetworkConfig) -> NetworkConfig:

@@ -82,7 +82,13 @@ class TrainingSet:
         return cls(sequences, targets, weights, kept=index, held=index[:0])
 
     def hold_out(
-        self, fraction: float, *, how: str, groups: NDArray[Any] | None, stratify: NDArray[Any] | None, seed: int
+        self,
+        fraction: float,
+        *,
+        how: str,
+        groups: NDArray[Any] | None,
+        stratify: NDArray[Any] | None,
+        seed: int,
     ) -> "TrainingSet":
         """Return the same set with about `fraction` of the sequences held out."""
         if fraction == 0:
@@ -100,9 +106,18 @@ class TrainingSet:
         weights = self.weights * (len(kept) / self.weights[kept].sum())
         return TrainingSet(self.sequences, self.targets, weights, kept=kept, held=held)
 
+    def targets_of(self, index: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Return the targets of the sequences `index` under each other, and the weight of each."""
+        if not self.targets.per_step:
+            return self.targets.values[index], self.weights[index]
+        lengths = self.sequences.lengths[index]
+        ends = np.cumsum(lengths)
+        rows = np.arange(ends[-1]) + np.repeat(self.sequences.offsets[index + 1] - ends, lengths)
+        return self.targets.values[rows], np.repeat(self.weights[index], lengths)
+
     def batches(self, index: NDArray[np.int64], *, batch_size: int, device: torch.device) -> Batches:
         """Return batches of the sequences `index`."""
-        weighted = not np.all(self.weights[self.kept] == 1.0)
+        weighted = not np.all(self.weights[index] == 1.0)
         return Batches(
             self.sequences,
             self.targets.for_batches(),

@@ -12,9 +12,9 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from longspan.errors import ParameterError, TargetError
 from longspan.estimators._base import SequenceEstimator
-from longspan.estimators._inputs import read_labels, read_weights
+from longspan.estimators._inputs import read_class_names, read_labels, read_weights
 from longspan.estimators._parameters import check_parameters, documented
-from longspan.estimators._training_set import TargetArray
+from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.tasks import Classification, Task
 
 
@@ -60,7 +60,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     >>> from longspan import LSTMClassifier
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(length, 2)) for length in rng.integers(5, 15, size=40)]
-    >>> y = np.where([x[0, 0] > 0 for x in X], "up", "down")          # decided by the very first step
+    >>> y = np.where([x[0, 0] > 0 for x in X], "up", "down")  # decided by the very first step
     >>> classifier = LSTMClassifier(hidden_size=16, max_epochs=30, random_state=0).fit(X, y)
     >>> classifier.predict(X[:3]).shape, classifier.predict_proba(X[:3]).shape
     ((3,), (3, 2))
@@ -97,6 +97,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         validation_split: str = "random",
         n_iter_no_change: int | str | None = "auto",
         tol: float = 0.0,
+        ema_decay: float = 0.98,
         warm_start: bool = False,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -129,6 +130,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             validation_split=validation_split,
             n_iter_no_change=n_iter_no_change,
             tol=tol,
+            ema_decay=ema_decay,
             warm_start=warm_start,
             device=device,
             random_state=random_state,
@@ -171,7 +173,6 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         of_labels = np.repeat(weights, sequences.lengths) if self.per_step else weights
         self._set_classes(np.unique(labels[of_labels > 0]))
         targets = self._encode(labels, unweighted=of_labels == 0)
-        self._set_class_weights(targets.values, of_labels)
         return self._fit(
             sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight, groups=groups
         )
@@ -193,13 +194,16 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         self
         """
         check_parameters(self.get_params(deep=False))
+        if self.class_weight == "balanced":
+            raise ParameterError(
+                "class_weight='balanced' needs all labels at once, which partial_fit never sees.\n"
+                "  Pass a dict of weights instead."
+            )
         first = not hasattr(self, "network_")
         sequences = self._read_X(X, reset=first)
         labels = read_labels(y, sequences, per_step=self.per_step)
         if first:
-            self._set_classes(np.unique(labels if classes is None else np.asarray(classes)))
-            targets = self._encode(labels)
-            self._set_class_weights(targets.values, np.ones(len(targets.values)))
+            self._set_classes(np.unique(labels if classes is None else read_class_names(classes)))
         targets = self._encode(labels)
         return self._partial_fit(
             sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight
@@ -237,7 +241,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             return float(super().score(X, y, sample_weight))
         probabilities, sequences = self._outputs(X)
         labels = read_labels(y, sequences, per_step=True)
-        weights = None if sample_weight is None else np.repeat(np.asarray(sample_weight), sequences.lengths)
+        weights = np.repeat(read_weights(sample_weight, len(sequences)), sequences.lengths)
         predicted = self.classes_[probabilities.argmax(axis=1)]
         return float(accuracy_score(labels, predicted, sample_weight=weights))
 
@@ -256,31 +260,34 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     def _encode(self, labels: NDArray[Any], unweighted: NDArray[np.bool_] | None = None) -> TargetArray:
         """Number the labels as `classes_` does; labels of weight zero may be any."""
-        places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
-        unseen = self.classes_[places] != labels
+        if (labels.dtype.kind in "OUS") == (self.classes_.dtype.kind in "OUS"):
+            places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
+            unseen = self.classes_[places] != labels
+        else:  # text where there were numbers, or the other way round
+            places = np.zeros(len(labels), np.int64)
+            unseen = np.ones(len(labels), np.bool_)
         if unweighted is not None:
             unseen &= ~unweighted
         if unseen.any():
             raise TargetError(
-                f"y holds labels that were not there at first: {np.unique(labels[unseen]).tolist()}.\n"
+                f"y holds labels that were not there at first: {np.unique(labels[unseen])[:10].tolist()}.\n"
                 f"  The classes are {self.classes_.tolist()}; name all of them with classes= in the first call."
             )
         return TargetArray(places.astype(np.int64), self.per_step)
 
-    def _set_class_weights(self, codes: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+    def _prepare_targets(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
         """Work out the weight of each class, in the order of `classes_`."""
-        if self.class_weight is None:
-            self.class_weights_ = None
-            return
-        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
-            raise ParameterError(f"class_weight is a dict, 'balanced' or None, but it was {self.class_weight!r}.")
-        present = weights > 0
-        self.class_weights_ = compute_class_weight(
-            self.class_weight,
-            classes=self.classes_,
-            y=self.classes_[codes[present]],
-            sample_weight=weights[present],
-        )
+        self.class_weights_ = None
+        if self.class_weight is not None:
+            everything = np.concatenate([training_set.kept, training_set.held])
+            codes, weights = training_set.targets_of(everything)
+            try:
+                self.class_weights_ = compute_class_weight(
+                    self.class_weight, classes=self.classes_, y=self.classes_[codes], sample_weight=weights
+                )
+            except ValueError as error:
+                raise ParameterError(f"class_weight does not go with the classes: {error}") from error
+        return training_set
 
     def _make_task(self) -> Task:
         weights = None

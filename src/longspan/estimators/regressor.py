@@ -1,5 +1,6 @@
 """`LSTMRegressor`: one or more numbers for each sequence, or for each step."""
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +15,7 @@ from longspan.errors import ShapeError
 from longspan.estimators._base import SequenceEstimator
 from longspan.estimators._inputs import read_numbers, read_weights
 from longspan.estimators._parameters import check_parameters, documented
-from longspan.estimators._training_set import TargetArray
-from longspan.sequences import Sequences
+from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.tasks import Regression, Task
 
 
@@ -59,7 +59,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
     >>> from longspan import LSTMRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(length, 1)) for length in rng.integers(5, 15, size=40)]
-    >>> y = [x[0, 0] + x[-1, 0] for x in X]                           # the first and the last step
+    >>> y = [x[0, 0] + x[-1, 0] for x in X]  # the first and the last step
     >>> regressor = LSTMRegressor(hidden_size=16, max_epochs=30, random_state=0).fit(X, y)
     >>> regressor.predict(X[:3]).shape
     (3,)
@@ -100,9 +100,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         check_parameters(self.get_params(deep=False))
         sequences = self._read_X(X, reset=True)
         numbers = read_numbers(y, sequences, per_step=self.per_step)
-        if not (self.warm_start and hasattr(self, "network_")):
-            self._measure_targets(numbers, sequences, sample_weight)
-        targets = self._standardise(numbers)
+        targets = self._arrange(numbers, goes_on=self.warm_start and hasattr(self, "network_"))
         return self._fit(
             sequences, targets, output_size=self.n_outputs_, sample_weight=sample_weight, groups=groups
         )
@@ -125,12 +123,8 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         first = not hasattr(self, "network_")
         sequences = self._read_X(X, reset=first)
         numbers = read_numbers(y, sequences, per_step=self.per_step)
-        if first:
-            self._measure_targets(numbers, sequences, sample_weight)
-        targets = self._standardise(numbers)
-        return self._partial_fit(
-            sequences, targets, output_size=self.n_outputs_, sample_weight=sample_weight
-        )
+        targets = self._arrange(numbers, goes_on=not first)
+        return self._partial_fit(sequences, targets, output_size=self.n_outputs_, sample_weight=sample_weight)
 
     def predict(self, X: Any) -> Any:
         """Return predictions in the units of the targets.
@@ -151,25 +145,31 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             return float(super().score(X, y, sample_weight))
         numbers, sequences = self._outputs(X)
         truth = read_numbers(y, sequences, per_step=True)
-        weights = None if sample_weight is None else np.repeat(np.asarray(sample_weight), sequences.lengths)
+        if truth.size != numbers.size:
+            raise ShapeError(
+                f"y has shape {truth.shape}, but the predictions of all steps have {numbers.shape}."
+            )
+        weights = np.repeat(read_weights(sample_weight, len(sequences)), sequences.lengths)
         return float(r2_score(truth.reshape(numbers.shape), numbers, sample_weight=weights))
 
-    def _measure_targets(
-        self, numbers: NDArray[np.float64], sequences: Sequences, sample_weight: ArrayLike | None
-    ) -> None:
-        weights = read_weights(sample_weight, len(sequences))
-        if self.per_step:
-            weights = np.repeat(weights, sequences.lengths)
-        self._targets_are_1d = numbers.ndim == 1
+    def _arrange(self, numbers: NDArray[np.float64], *, goes_on: bool) -> TargetArray:
+        """Return the targets as columns, and remember or compare how many there are."""
         columns = numbers.reshape(len(numbers), -1)
-        self.n_outputs_ = columns.shape[1]
-        self.target_scaler_ = ChannelScaler.fit(columns, weights)
+        if not goes_on:
+            self._targets_are_1d = numbers.ndim == 1
+            self.n_outputs_ = columns.shape[1]
+        elif columns.shape[1] != self.n_outputs_:
+            raise ShapeError(
+                f"y has {columns.shape[1]} columns, but the first targets had {self.n_outputs_}."
+            )
+        return TargetArray(columns, self.per_step)
 
-    def _standardise(self, numbers: NDArray[np.float64]) -> TargetArray:
-        columns = numbers.reshape(len(numbers), -1)
-        if columns.shape[1] != self.n_outputs_:
-            raise ShapeError(f"y has {columns.shape[1]} columns, but the first targets had {self.n_outputs_}.")
-        return TargetArray(self.target_scaler_.transform(columns).astype(np.float32), self.per_step)
+    def _prepare_targets(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
+        """Standardise the targets by mean and deviation of the part that is learned from."""
+        if not goes_on:
+            self.target_scaler_ = ChannelScaler.fit(*training_set.targets_of(training_set.kept))
+        values = self.target_scaler_.transform(training_set.targets.values).astype(np.float32)
+        return replace(training_set, targets=TargetArray(values, self.per_step))
 
     def _make_task(self) -> Task:
         device = self._torch_device()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar, cast, overload
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from torch import Tensor
 
@@ -22,13 +22,7 @@ class HiddenStateRecurrent(Recurrent, Generic[RecordT]):
         uniform_(self.parameters(), self.hidden_size)
 
     def _weights(self, suffix: str) -> RNNWeights:
-        own = self._parameters.get
-        return RNNWeights(
-            w_ih=cast(Tensor, own("weight_ih" + suffix)),
-            w_hh=cast(Tensor, own("weight_hh" + suffix)),
-            b_ih=own("bias_ih" + suffix),
-            b_hh=own("bias_hh" + suffix),
-        )
+        return RNNWeights(**self._fields_of(suffix))
 
     @overload
     def forward(

@@ -55,7 +55,7 @@ class Layout(NamedTuple):
                 packed, batch_first=self.batch_first, total_length=self.padded_length
             )[0]
             return padded
-        block = rows.view(-1, self.batch_size, rows.shape[1])
+        block = rows if rows.dim() == 3 else rows.view(-1, self.batch_size, rows.shape[-1])
         if not self.batched:
             return block.squeeze(1)
         return block.transpose(0, 1) if self.batch_first else block
@@ -87,7 +87,7 @@ def read_input(
 
     Returns
     -------
-    rows : Tensor, shape (R, I)
+    rows : Tensor, shape (R, I), or (T, B, I) of a dense batch
     layout : Layout
 
     Raises
@@ -125,7 +125,7 @@ def read_input(
     block = (input.transpose(0, 1) if batch_first else input) if batched else input.unsqueeze(1)
     steps, batch = block.shape[:2]
     layout = Layout(dense_batch_sizes(steps, batch), batch, batch_first=batch_first, batched=batched)
-    return block.reshape(steps * batch, features), layout
+    return block, layout
 
 
 def _axes(batch_first: bool) -> str:

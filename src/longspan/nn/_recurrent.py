@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,12 @@ class Recurrent(nn.Module):
             }
             for name, shape in shapes.items():
                 self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, **factory)))
+        # The ops say w for weight and b for bias.
+        self._fields = {name: name.replace("weight", "w").replace("bias", "b") for name in shapes}
+
+    def _fields_of(self, suffix: str) -> dict[str, Tensor]:
+        """Weights of one layer and direction by the names of the ops; parametrised ones too."""
+        return {field: getattr(self, name + suffix) for name, field in self._fields.items()}
 
     def _state_sizes(self) -> tuple[int, ...]:
         """Features of each part of the state; h alone, unless a subclass carries more."""
@@ -139,7 +145,7 @@ class Recurrent(nn.Module):
 
     def _check_dtype(self, rows: Tensor) -> torch.dtype:
         """Type of the weights, and so of the state; the input must have it, but under autocast."""
-        dtype = cast(Tensor, self.weight_ih_l0).dtype
+        dtype: torch.dtype = self.weight_ih_l0.dtype  # type: ignore[assignment]
         if rows.dtype != dtype and not torch.is_autocast_enabled(rows.device.type):
             raise DataError(
                 f"the input is {rows.dtype}, but the weights are {dtype}.\n"
@@ -155,8 +161,12 @@ class Recurrent(nn.Module):
         if hx is None:
             zeros = tuple(rows.new_zeros(batch, size, dtype=dtype) for size in self._state_sizes())
             return [zeros] * slots
+        sizes = self._state_sizes()
+        if not all(isinstance(part, Tensor) for part in hx) or len(hx) != len(sizes):
+            wanted = "one tensor, h_0" if len(sizes) == 1 else "a pair of tensors, (h_0, c_0)"
+            raise ParameterError(f"hx is the initial state and must be {wanted}.")
         parts = []
-        for name, part, size in zip("hc", hx, self._state_sizes(), strict=False):
+        for name, part, size in zip("hc", hx, sizes, strict=False):
             expected = (slots, batch, size) if layout.batched else (slots, size)
             if part.shape != expected:
                 raise ShapeError(

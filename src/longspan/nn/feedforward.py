@@ -111,6 +111,7 @@ class FeedForward(nn.Module):
         rows, layout = read_input(
             input, lengths=lengths, batch_first=self.batch_first, features=self.input_size
         )
+        rows = rows.reshape(-1, self.input_size)
         output = self.layers(windows(rows, layout.batch_sizes, self.window))
         return cast(Input, layout.restore(output))
 

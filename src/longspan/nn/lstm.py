@@ -249,19 +249,7 @@ class LSTM(Recurrent):
         return (self.proj_size or self.hidden_size, self.hidden_size)
 
     def _weights(self, suffix: str) -> LSTMWeights:
-        own = self._parameters.get
-        return LSTMWeights(
-            w_ih=cast(Tensor, own("weight_ih" + suffix)),
-            w_hh=cast(Tensor, own("weight_hh" + suffix)),
-            b_ih=own("bias_ih" + suffix),
-            b_hh=own("bias_hh" + suffix),
-            w_hr=own("weight_hr" + suffix),
-            w_ch=own("weight_ch" + suffix),
-            w_ln_ih=own("weight_ln_ih" + suffix),
-            w_ln_hh=own("weight_ln_hh" + suffix),
-            w_ln_c=own("weight_ln_c" + suffix),
-            b_ln_c=own("bias_ln_c" + suffix),
-        )
+        return LSTMWeights(**self._fields_of(suffix))
 
     def _run_layer(
         self,
@@ -299,7 +287,7 @@ class LSTM(Recurrent):
         if not self.training:
             return Zoneout(*self.zoneout)
         masks = (
-            part.new_empty(rows.shape[0], part.shape[-1]).bernoulli_(share)
+            part.new_empty(rows.shape[:-1].numel(), part.shape[-1]).bernoulli_(share)
             for part, share in zip(state, self.zoneout, strict=True)
         )
         return Zoneout(*masks)

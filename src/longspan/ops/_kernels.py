@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longspan.ops.packing import carry_state, runs_of_equal_size
+from longspan.ops.packing import axes_of, carry_state, runs_of_equal_size
 
 #: torch's packed kernel on a CPU takes time that grows with the square of the number of steps: its backward
 #: pass fills a block as long as the batch at each step. Its dense kernel, called for each run of steps with
@@ -33,8 +33,8 @@ def run_kernel(
     ----------
     kernel : callable
         ``torch._VF.lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``.
-    rows : Tensor, shape (R, I)
-        Packed input.
+    rows : Tensor, shape (R, I) or (T, B, I)
+        Packed input; a dense batch may keep its three axes, which saves a view in the graph.
     batch_sizes : Tensor, int64 on the CPU, shape (T,)
         Rows of each step.
     state : tuple of Tensor, each (B, features)
@@ -44,7 +44,7 @@ def run_kernel(
 
     Returns
     -------
-    output : Tensor, shape (R, P)
+    output : Tensor, shape (R, P) or (T, B, P)
     state : tuple of Tensor
         State of each sequence at its own end.
     """
@@ -54,8 +54,12 @@ def run_kernel(
     batch, on_cpu = state[0].shape[1], rows.device.type == "cpu"
     projected = state[0].shape[-1] != state[-1].shape[-1]
     with _without_idle_warnings() if projected or not on_cpu else nullcontext():
-        if rows.shape[0] == batch * batch_sizes.shape[0]:
-            output, state = _dense(kernel, rows, batch, state, flat, has_bias)
+        if rows.dim() == 3:
+            output, state = _dense(kernel, rows, state, flat, has_bias)
+        elif rows.shape[0] == batch * batch_sizes.shape[0]:
+            block = rows.view(-1, batch, rows.shape[1])
+            output, state = _dense(kernel, block, state, flat, has_bias)
+            output = axes_of(rows, output)
         elif on_cpu and _worth_splitting(batch_sizes):
             output, state = _by_runs(kernel, rows, batch_sizes, state, flat, has_bias)
         else:
@@ -86,16 +90,13 @@ def _without_idle_warnings() -> Iterator[None]:
 
 def _dense(
     kernel: Callable[..., Any],
-    rows: Tensor,
-    batch: int,
+    block: Tensor,
     state: tuple[Tensor, ...],
     flat: list[Tensor],
     has_bias: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    block = rows.view(-1, batch, rows.shape[1])
     result = kernel(block, _hx(state), flat, has_bias, 1, 0.0, torch.is_grad_enabled(), False, False)
-    output: Tensor = result[0]
-    return output.view(rows.shape[0], output.shape[2]), result[1:]
+    return result[0], result[1:]
 
 
 def _packed(
@@ -126,8 +127,9 @@ def _by_runs(
     outputs: list[Tensor] = []
 
     def advance(run: int, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        output, state = _dense(kernel, parts[run], runs[run][0], state, flat, has_bias)
-        outputs.append(output)
+        block = parts[run].view(-1, runs[run][0], rows.shape[1])
+        output, state = _dense(kernel, block, state, flat, has_bias)
+        outputs.append(axes_of(parts[run], output))
         return state
 
     state = carry_state([size for size, _ in runs], state, advance)

@@ -8,7 +8,7 @@ from torch.nn.functional import linear
 
 from longspan.ops._kernels import run_kernel
 from longspan.ops._steps import run_steps
-from longspan.ops.packing import reverser
+from longspan.ops.packing import axes_of, reverser
 from longspan.ops.reference import gru_step
 from longspan.ops.state import GRUTrace, RNNWeights
 
@@ -27,8 +27,9 @@ def gru(
 
     Parameters
     ----------
-    rows : Tensor, shape (R, I)
-        Packed input: time-major, sequences sorted by falling length.
+    rows : Tensor, shape (R, I) or (T, B, I)
+        Packed input: time-major, sequences sorted by falling length. A dense batch may keep its three axes;
+        output and trace then have them too.
     batch_sizes : Tensor, int64 on the CPU, shape (T,)
         Rows of each step; all equal in a dense batch.
     initial_state : Tensor, shape (B, H)
@@ -44,7 +45,7 @@ def gru(
 
     Returns
     -------
-    output : Tensor, shape (R, H)
+    output : Tensor, shape (R, H) or (T, B, H)
         Hidden state of every step.
     state : Tensor, shape (B, H)
         State of each sequence at its own end.
@@ -63,7 +64,9 @@ def gru(
         rows = backwards(rows)
     record: GRUTrace | None = None
     if trace or reset == "before":
-        record, final = _gru_steps(rows, batch_sizes, initial_state, weights, reset)
+        flat = rows.reshape(-1, rows.shape[-1])
+        record, final = _gru_steps(flat, batch_sizes, initial_state, weights, reset)
+        record = GRUTrace(*(axes_of(rows, field) for field in record))
         output = record.h
     else:
         output, final = run_kernel(torch._VF.gru, rows, batch_sizes, (initial_state,), weights)

@@ -8,7 +8,7 @@ from torch.nn.functional import linear
 
 from longspan.ops._kernels import run_kernel
 from longspan.ops._steps import run_steps
-from longspan.ops.packing import reverser
+from longspan.ops.packing import axes_of, reverser
 from longspan.ops.reference import lstm_step, normalised
 from longspan.ops.state import LSTMState, LSTMTrace, LSTMWeights, Zoneout
 
@@ -33,8 +33,9 @@ def lstm(
 
     Parameters
     ----------
-    rows : Tensor, shape (R, I)
-        Packed input: time-major, sequences sorted by falling length.
+    rows : Tensor, shape (R, I) or (T, B, I)
+        Packed input: time-major, sequences sorted by falling length. A dense batch may keep its three axes;
+        output and trace then have them too.
     batch_sizes : Tensor, int64 on the CPU, shape (T,)
         Rows of each step; all equal in a dense batch.
     initial_state : LSTMState
@@ -56,7 +57,7 @@ def lstm(
 
     Returns
     -------
-    output : Tensor, shape (R, P)
+    output : Tensor, shape (R, P) or (T, B, P)
         Hidden state of every step.
     state : LSTMState
         State of each sequence at its own end.
@@ -78,8 +79,16 @@ def lstm(
     variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
     if variant or trace or any(weight is not None for weight in weights[_PLAIN_WEIGHTS:]):
         record, final = _lstm_steps(
-            rows, batch_sizes, initial_state, weights, coupled, recurrent_mask, zoneout, ablate
+            rows.reshape(-1, rows.shape[-1]),
+            batch_sizes,
+            initial_state,
+            weights,
+            coupled,
+            recurrent_mask,
+            zoneout,
+            ablate,
         )
+        record = LSTMTrace(*(axes_of(rows, field) for field in record))
         output = record.h
     else:
         kernel = torch._VF.lstm

@@ -103,10 +103,15 @@ def last_rows(batch_sizes: Tensor) -> Tensor:
 def reverser(batch_sizes: Tensor, device: torch.device) -> Callable[[Tensor], Tensor]:
     """A function that reverses rows within their sequences; applied twice, it changes nothing."""
     if is_dense(batch_sizes):
-        steps, batch = batch_sizes.numel(), int(batch_sizes[0])
-        return lambda rows: rows.reshape(steps, batch, -1).flip(0).reshape(steps * batch, -1)
+        steps = batch_sizes.numel()
+        return lambda rows: rows.reshape(steps, -1, rows.shape[-1]).flip(0).view(rows.shape)
     index = reversal_index(batch_sizes).to(device)
     return lambda rows: rows.index_select(0, index)
+
+
+def axes_of(rows: Tensor, values: Tensor) -> Tensor:
+    """Give values of packed rows, (R, features), the leading axes of `rows`: (R,) or (T, B)."""
+    return values.view(*rows.shape[:-1], values.shape[-1])
 
 
 def runs_of_equal_size(batch_sizes: Tensor) -> list[tuple[int, int]]:

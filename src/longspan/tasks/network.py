@@ -31,6 +31,8 @@ class NetworkConfig:
         Stride of each convolutional block in front of the cell; empty for none.
     stem_channels : int
         Channels of those blocks.
+    stem_pooling : str or None
+        How the steps of the stem are pooled for the head, beside those of the cell; None leaves the stem to the cell.
     dropout : float
         Share of units dropped between layers and before the head.
     window : int
@@ -50,6 +52,7 @@ class NetworkConfig:
     pooling: str | None = "last"
     stem_strides: tuple[int, ...] = ()
     stem_channels: int = 64
+    stem_pooling: str | None = None
     dropout: float = 0.0
     window: int = 16
     init: str = "forget_bias"
@@ -88,6 +91,10 @@ class SequenceNetwork(torch.nn.Module):
         if config.pooling is not None:
             self.pooling = nn.Pooling(config.pooling, width, bidirectional=_two_way(config))
             width = self.pooling.output_size
+        self.stem_pooling = None
+        if self.stem is not None and config.stem_pooling is not None:
+            self.stem_pooling = nn.Pooling(config.stem_pooling, self.stem.output_size)
+            width += self.stem_pooling.output_size
         self.dropout = torch.nn.Dropout(config.dropout)
         self.head = torch.nn.Linear(width, config.output_size)
 
@@ -101,12 +108,13 @@ class SequenceNetwork(torch.nn.Module):
         # Values never seen are NaN up to here; zero is then the mean of their channel.
         rows = torch.nan_to_num((inputs.data - self.input_mean) / self.input_scale, nan=0.0)
         steps = inputs._replace(data=rows)
-        if self.stem is not None:
-            steps = self.stem(steps)
-        steps = self.cell(steps)
-        if not isinstance(steps, PackedSequence):
-            steps = steps[0]
-        pooled = steps.data if self.pooling is None else self.pooling(steps)
+        found = steps if self.stem is None else self.stem(steps)
+        carried = self.cell(found)
+        if not isinstance(carried, PackedSequence):
+            carried = carried[0]
+        pooled = carried.data if self.pooling is None else self.pooling(carried)
+        if self.stem_pooling is not None:
+            pooled = torch.cat([pooled, self.stem_pooling(found)], dim=-1)
         outputs: Tensor = self.head(self.dropout(pooled))
         return outputs
 

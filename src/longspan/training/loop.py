@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from longspan.data import Batches
 from longspan.errors import TrainingError, TrainingWarning
 from longspan.tasks import Task
+from longspan.training.averaging import WeightAverage
 from longspan.training.optimiser import Optimiser
 from longspan.training.watchers import Record, Watcher
 
@@ -40,6 +41,8 @@ class TrainingSettings:
         Stop after so many epochs without a better validation loss; None never stops early.
     tol : float
         What counts as better: a validation loss lower by this much.
+    ema_decay : float
+        Decay of the moving average of the weights that is validated and kept; 0 keeps the weights themselves.
     """
 
     max_epochs: int
@@ -49,6 +52,7 @@ class TrainingSettings:
     schedule: str = "one_cycle"
     n_iter_no_change: int | None = None
     tol: float = 0.0
+    ema_decay: float = 0.0
 
 
 class Trainer:
@@ -76,7 +80,12 @@ class Trainer:
     """
 
     def __init__(
-        self, task: Task, settings: TrainingSettings, *, rng: np.random.Generator, watchers: Sequence[Watcher] = ()
+        self,
+        task: Task,
+        settings: TrainingSettings,
+        *,
+        rng: np.random.Generator,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self.task = task
         self.settings = settings
@@ -92,6 +101,7 @@ class Trainer:
         self.history: list[Record] = []
         self.stop_reason: StopReason = "max_epochs"
         self.best_epoch = 0
+        self._average = WeightAverage(task.network, settings.ema_decay) if settings.ema_decay else None
         self._best_loss = math.inf
         self._best_weights: dict[str, Tensor] | None = None
 
@@ -133,6 +143,8 @@ class Trainer:
             progress = first_progress + (last_progress - first_progress) * number / len(training)
             loss = self.task.loss(batch.inputs, batch.targets, batch.weights)
             if self.optimiser.step(loss, progress):
+                if self._average is not None:
+                    self._average.update()
                 loss_sum += float(loss.detach()) * len(batch.index)
                 rows += len(batch.index)
             elif self.optimiser.diverged:
@@ -170,8 +182,7 @@ class Trainer:
         for number in range(epochs):
             record = self.epoch(training, first_progress=number / epochs, last_progress=(number + 1) / epochs)
             if validation is not None:
-                record |= {f"validation_{name}": value for name, value in self.evaluate(validation).items()}
-                self._keep_if_best(record["epoch"], record["validation_loss"])
+                self._validate(record, validation)
             for watcher in self.watchers:
                 watcher.on_epoch(record)
             if self.optimiser.diverged:
@@ -194,6 +205,11 @@ class Trainer:
         self.history.append(record)
         return record
 
+    def _validate(self, record: Record, validation: Batches) -> None:
+        with self._average.in_place() if self._average else nullcontext():
+            record |= {f"validation_{name}": value for name, value in self.evaluate(validation).items()}
+            self._keep_if_best(record["epoch"], record["validation_loss"])
+
     def _keep_if_best(self, epoch: int, loss: float) -> None:
         if loss < self._best_loss - self.settings.tol:
             state = self.task.network.state_dict()
@@ -214,6 +230,8 @@ class Trainer:
             lost = False
         else:
             self.best_epoch = len(self.history)
+            if self._average is not None:
+                self._average.swap()
         self.task.network.eval()
         skipped = sum(record["skipped_steps"] for record in records)
         if lost or not self.optimiser.has_moved:

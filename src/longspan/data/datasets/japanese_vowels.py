@@ -45,7 +45,10 @@ def load_japanese_vowels() -> SpeakerData:
     >>> len(speakers.X_train), len(speakers.X_test), speakers.X_train.n_features
     (270, 370, 12)
     """
-    with (files(__package__) / "japanese_vowels.npz").open("rb") as file, np.load(file, allow_pickle=False) as parts:
+    with (
+        (files(__package__) / "japanese_vowels.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as parts,
+    ):
         train, test = (_part(parts, name) for name in ("train", "test"))
     return SpeakerData(*train, *test)
 
@@ -53,4 +56,6 @@ def load_japanese_vowels() -> SpeakerData:
 def _part(parts: np.lib.npyio.NpzFile, name: str) -> tuple[Sequences, NDArray[np.str_]]:
     offsets = np.concatenate([[0], np.cumsum(parts[f"{name}_lengths"], dtype=np.int64)])
     names = tuple(f"cepstrum {i}" for i in range(1, 13))
-    return Sequences(parts[f"{name}_values"], offsets, feature_names=names), parts[f"{name}_speakers"].astype(str)
+    return Sequences(parts[f"{name}_values"], offsets, feature_names=names), parts[f"{name}_speakers"].astype(
+        str
+    )

@@ -1,0 +1,199 @@
+"""Pictures: one look for all, colours that everyone can tell apart, and files that appear whole or not at all."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from longspan.cli._output import tell
+from longspan.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+INK, FAINT, LINE = "#2b2b2b", "#767676", "#d9d9d9"
+# Okabe and Ito's colours, and a line style each, so that nothing hangs on colour alone.
+COLOURS = {"lstm": "#0072B2", "rnn": "#D55E00", "gru": "#009E73", "feedforward": "#CC79A7", "constant": "#767676"}
+LINES = {"lstm": "-", "rnn": "--", "gru": "-.", "feedforward": ":"}
+NAMES = {"lstm": "LSTM", "rnn": "RNN", "gru": "GRU", "feedforward": "feed-forward", "constant": "constant"}
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": LINE,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+}
+_MOST_CLASSES_NAMED = 30
+_MOST_DOTS = 5000
+
+
+def save_pictures(folder: Path, pictures: Mapping[str, Callable[[], "Figure"]]) -> list[Path]:
+    """Draw into a folder, made if need be; without matplotlib say so in one line, and return nothing."""
+    try:
+        _import_matplotlib()
+    except MissingDependencyError as error:
+        tell("no picture: " + " ".join(str(error).split()))
+        return []
+    from matplotlib import rc_context
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with rc_context(_STYLE):
+        return [_save(draw(), folder / name) for name, draw in pictures.items()]
+
+
+def _import_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        raise MissingDependencyError("matplotlib", extra="plots", purpose="draw pictures") from error
+
+
+def _save(figure: "Figure", path: Path) -> Path:
+    from longspan.sequences import replacing
+
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150, facecolor="white")
+    return path
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of so many inches."""
+    from matplotlib.figure import Figure
+
+    return Figure((width, height), layout="constrained")
+
+
+# Parts of figures ----------------------------------------------------------------------------------
+
+
+def draw_losses(axes: "Axes", histories: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Draw the training loss by epoch, one line for each cell."""
+    for cell, history in histories.items():
+        axes.plot(
+            [record["epoch"] for record in history],
+            [record["loss"] for record in history],
+            color=COLOURS[cell],
+            linestyle=LINES[cell],
+            linewidth=1.8,
+            label=NAMES[cell],
+        )
+    axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.grid(axis="y")
+    axes.margins(x=0.02)
+
+
+def draw_confusion(axes: "Axes", truth: "NDArray[Any]", predicted: "NDArray[Any]", *, size: float = 9) -> None:
+    """Draw how often each class was taken for which; shades are shares of the true class."""
+    import numpy as np
+    from sklearn.metrics import confusion_matrix
+
+    if truth.dtype.kind != predicted.dtype.kind:
+        truth, predicted = truth.astype(str), predicted.astype(str)
+    labels = np.union1d(truth, predicted)
+    counts = confusion_matrix(truth, predicted, labels=labels)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.25)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    if len(labels) > _MOST_CLASSES_NAMED:
+        return
+    names = [str(label) for label in labels]
+    axes.set_xticks(range(len(labels)), names, rotation=90 if max(map(len, names)) > 3 else 0)
+    axes.set_yticks(range(len(labels)), names)
+    for row, column in np.argwhere(counts):
+        right = row == column
+        colour = "white" if right and shares[row, column] > 0.5 else INK if right else COLOURS["rnn"]
+        weight = "normal" if right else "bold"
+        axes.text(column, row, counts[row, column], ha="center", va="center", color=colour, weight=weight, size=size)
+
+
+# Whole figures -------------------------------------------------------------------------------------
+
+
+def learning_curve(history: list[dict[str, Any]]) -> "Figure":
+    """Draw the loss by epoch, and the loss on the part held out for validation if there is one."""
+    figure = new_figure(6.4, 4)
+    axes = figure.subplots()
+    epochs = [record["epoch"] for record in history]
+    axes.plot(epochs, [record["loss"] for record in history], color=COLOURS["lstm"], linewidth=1.8, label="training")
+    if "validation_loss" in history[-1]:
+        losses = [record["validation_loss"] for record in history]
+        axes.plot(epochs, losses, color=COLOURS["rnn"], linestyle="--", linewidth=1.8, label="validation")
+        axes.legend()
+    axes.set(title="Loss while training", xlabel="epoch", yscale="log")
+    axes.grid(axis="y")
+    return figure
+
+
+def confusion(truth: "NDArray[Any]", predicted: "NDArray[Any]") -> "Figure":
+    """Draw the confusion matrix of the test part."""
+    classes = len(set(truth.tolist()) | set(predicted.tolist()))
+    side = min(4 + 0.25 * classes, 10)
+    figure = new_figure(side + 0.4, side)
+    axes = figure.subplots()
+    draw_confusion(axes, truth, predicted)
+    axes.set_title(f"{(truth.astype(str) == predicted.astype(str)).mean():.1%} right of {len(truth):,} held out")
+    return figure
+
+
+def predicted_against_true(truth: "NDArray[Any]", predicted: "NDArray[Any]", names: tuple[str, ...]) -> "Figure":
+    """Draw predictions of the test part over what was to be predicted, one panel a target."""
+    import numpy as np
+
+    truth, predicted = (values.reshape(len(values), -1) for values in (truth, predicted))
+    panels = truth.shape[1]
+    chosen = np.random.default_rng(0).permutation(len(truth))[:_MOST_DOTS]
+    figure = new_figure(4.4 * panels, 4.2)
+    for column, axes in enumerate(figure.subplots(1, panels, squeeze=False)[0]):
+        x, y = truth[chosen, column], predicted[chosen, column]
+        low, high = min(x.min(), y.min()), max(x.max(), y.max())
+        axes.plot([low, high], [low, high], color=FAINT, linewidth=1, linestyle="--")
+        axes.scatter(x, y, s=14, color=COLOURS["lstm"], alpha=0.5, linewidth=0)
+        axes.set(xlabel="true", ylabel="predicted", title=names[column] if column < len(names) else "")
+        axes.grid()
+    return figure
+
+
+def comparison(result: Mapping[str, Any]) -> "Figure":
+    """Draw the score of every run of every cell, their median, and those of the constant."""
+    from longspan.cli._scores import HIGHER_IS_BETTER
+    from longspan.cli._scores import NAMES as MEASURES
+
+    models = [*result["models"], result["constant"]]
+    figure = new_figure(6.8, 1.4 + 0.55 * len(models))
+    axes = figure.subplots()
+    for row, model in enumerate(models):
+        scores = [run[result["score"]] for run in model["runs"]]
+        colour = COLOURS[model["cell"]]
+        axes.plot([model["lowest"], model["highest"]], [row, row], color=colour, linewidth=2, alpha=0.35)
+        axes.scatter(scores, [row] * len(scores), s=26, color=colour, alpha=0.6, linewidth=0)
+        axes.scatter(model["median"], row, marker="|", s=300, color=colour, linewidth=2.5)
+    axes.set_yticks(range(len(models)), [NAMES[model["cell"]] for model in models])
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    better = "higher" if result["score"] in HIGHER_IS_BETTER else "lower"
+    axes.set_xlabel(f"{MEASURES[result['score']]} on sequences held out ({better} is better)")
+    axes.set_title("Every run, and the median")
+    axes.grid(axis="x")
+    return figure
