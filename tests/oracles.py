@@ -139,9 +139,7 @@ def lstm1997_sequence(x: Array, h: Array, c: Array, w: Values, *, block_size: in
     return {name: np.array(values) for name, values in record.items()}
 
 
-def both_ways(
-    run: Callable[..., dict[str, Array]], x: Array, *state: Array, reverse: bool
-) -> dict[str, Array]:
+def both_ways(run: Callable[..., dict[str, Array]], x: Array, *state: Array, reverse: bool) -> dict[str, Array]:
     """Run a sequence forwards, or backwards with the record put back in the order of the input."""
     record = run(x[::-1] if reverse else x, *state)
     return {name: values[::-1] for name, values in record.items()} if reverse else record

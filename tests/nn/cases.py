@@ -36,10 +36,7 @@ def states(module: Any, batch: int, dtype: torch.dtype = torch.float64) -> list[
     slots = module.num_layers * (2 if module.bidirectional else 1)
     sizes = [module.proj_size or HIDDEN, HIDDEN] if isinstance(module, (nn.LSTM, torch.nn.LSTM)) else [HIDDEN]
     generator = torch.Generator().manual_seed(1)
-    return [
-        torch.randn(slots, batch, size, dtype=dtype, generator=generator, requires_grad=True)
-        for size in sizes
-    ]
+    return [torch.randn(slots, batch, size, dtype=dtype, generator=generator, requires_grad=True) for size in sizes]
 
 
 def as_hx(state: list[Tensor]) -> Any:
@@ -57,16 +54,13 @@ def results_and_gradients(module: Any, call: Callable[[Any], Any], leaves: list[
     """Everything a call gives, and the gradients of leaves and weights, each output weighed differently."""
     values = flat_results(call(module))
     loss = sum(
-        (value * torch.linspace(-1, 1, value.numel(), dtype=value.dtype).view(value.shape)).sum()
-        for value in values
+        (value * torch.linspace(-1, 1, value.numel(), dtype=value.dtype).view(value.shape)).sum() for value in values
     )
     gradients = torch.autograd.grad(loss, [*leaves, *module.parameters()])
     return [*values, *gradients]
 
 
-def assert_same(
-    found: list[Tensor], expected: list[Tensor], *, rtol: float = 1e-9, atol: float = 1e-11
-) -> None:
+def assert_same(found: list[Tensor], expected: list[Tensor], *, rtol: float = 1e-9, atol: float = 1e-11) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=rtol, atol=atol)

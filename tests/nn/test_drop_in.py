@@ -39,9 +39,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 every_configuration = pytest.mark.parametrize("arguments", CONFIGURATIONS, ids=str)
 
 
-def block(
-    arguments: dict, steps: int = 6, batch: int = 5, dtype: torch.dtype = torch.float64
-) -> torch.Tensor:
+def block(arguments: dict, steps: int = 6, batch: int = 5, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     shape = (batch, steps, INPUT) if arguments.get("batch_first") else (steps, batch, INPUT)
     generator = torch.Generator().manual_seed(2)
     return torch.randn(shape, dtype=dtype, generator=generator, requires_grad=True)
@@ -52,9 +50,7 @@ def block(
 def test_dense(kind: str, arguments: dict) -> None:
     theirs, ours = pair(kind, **arguments)
     x, state = block(arguments), states(theirs, 5)
-    assert_same(
-        *(results_and_gradients(m, lambda m: m(x, as_hx(state)), [x, *state]) for m in (ours, theirs))
-    )
+    assert_same(*(results_and_gradients(m, lambda m: m(x, as_hx(state)), [x, *state]) for m in (ours, theirs)))
     assert_same(flat_results(ours(x)), flat_results(theirs(x)))
 
 
@@ -65,9 +61,7 @@ def test_packed_in_any_order(kind: str, arguments: dict) -> None:
     x, state = block(arguments), states(theirs, 5)
 
     def call(module):
-        packed = pack_padded_sequence(
-            x, torch.tensor(LENGTHS), batch_first=module.batch_first, enforce_sorted=False
-        )
+        packed = pack_padded_sequence(x, torch.tensor(LENGTHS), batch_first=module.batch_first, enforce_sorted=False)
         return module(packed, as_hx(state))
 
     assert_same(*(results_and_gradients(m, call, [x, *state]) for m in (ours, theirs)))

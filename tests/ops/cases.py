@@ -20,9 +20,7 @@ def draw(seed: int, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
     return {name: generator.normal(scale=0.8, size=shape) for name, shape in shapes.items()}
 
 
-def shapes(
-    blocks: int, *, state: int = HIDDEN, bias: bool = True, lengths: tuple[int, ...] = LENGTHS
-) -> dict:
+def shapes(blocks: int, *, state: int = HIDDEN, bias: bool = True, lengths: tuple[int, ...] = LENGTHS) -> dict:
     """Shapes of a batch, its initial hidden state and a layer's plain weights."""
     rows = blocks * HIDDEN
     return {
@@ -86,10 +84,7 @@ def check(
 
     records = expected(values)
     end = 0 if reverse else -1
-    rows = {
-        name: to_rows([torch.tensor(record[name].copy()) for record in records]).numpy()
-        for name in records[0]
-    }
+    rows = {name: to_rows([torch.tensor(record[name].copy()) for record in records]).numpy() for name in records[0]}
     oracles.assert_all_close({"output": output}, {"output": rows["h"]})
     final = {name: np.array([record[name][end] for record in records]) for name in names}
     oracles.assert_all_close(dict(zip(names, state, strict=True)), final)

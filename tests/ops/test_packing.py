@@ -16,17 +16,12 @@ from longspan.ops import (
     sequence_lengths,
 )
 
-lengths_drawn = st.lists(st.integers(1, 9), min_size=1, max_size=8).map(
-    lambda lengths: sorted(lengths, reverse=True)
-)
+lengths_drawn = st.lists(st.integers(1, 9), min_size=1, max_size=8).map(lambda lengths: sorted(lengths, reverse=True))
 
 
 def labelled(lengths: list[int]) -> list[torch.Tensor]:
     """Sequences whose rows say (sequence, step)."""
-    return [
-        torch.stack([torch.full((length,), k), torch.arange(length)], dim=1)
-        for k, length in enumerate(lengths)
-    ]
+    return [torch.stack([torch.full((length,), k), torch.arange(length)], dim=1) for k, length in enumerate(lengths)]
 
 
 @given(lengths_drawn)

@@ -210,7 +210,9 @@ def _read_table(source: str, columns: Columns, task: Task | None) -> Examples:
 
 
 def _read_ts_file(source: str, columns: Columns) -> Examples:
-    given = [f"--{name}" for name in ("series", "time", "features", "group", "query", "table") if getattr(columns, name)]
+    given = [
+        f"--{name}" for name in ("series", "time", "features", "group", "query", "table") if getattr(columns, name)
+    ]
     given += ["--target"] if columns.targets else []
     given += ["--per-step"] if columns.per_step else []
     if given:

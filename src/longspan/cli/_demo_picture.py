@@ -33,16 +33,17 @@ def demo_figure(
     predicted : array (N,)
         What the LSTM said of the test part.
     """
-    figure = new_figure(13, 7.2)
-    top, below = figure.subfigures(2, 1, height_ratios=(0.115, 1))
+    figure = new_figure(13, 6.5)
+    top, below = figure.subfigures(2, 1, height_ratios=(0.16, 1))
     _draw_title(top, speakers)
-    left, middle, right = below.subfigures(1, 3, width_ratios=(1, 1.12, 1.05))
-    accuracy, losses = left.subplots(2, 1, height_ratios=(1, 1.25))
+    left, middle, right = below.subfigures(1, 3, width_ratios=(1, 1.22, 1.05))
+    accuracy, losses = left.subplots(2, 1, height_ratios=(1.1, 1))
     _draw_accuracy(accuracy, models)
     draw_losses(losses, histories)
     losses.set_title("Training loss")
     losses.legend(ncols=2, loc="upper right", fontsize=9, handlelength=2.4)
     axes = middle.subplots()
+    axes.set_anchor("N")
     draw_confusion(axes, speakers.y_test, predicted)
     wrong = int((speakers.y_test != predicted).sum())
     axes.set_title(f"The LSTM on {len(predicted)} new utterances: {wrong} wrong")
@@ -53,17 +54,14 @@ def demo_figure(
 
 def _draw_title(place: "SubFigure", speakers: "SpeakerData") -> None:
     lengths = [*speakers.X_train.lengths, *speakers.X_test.lengths]
-    place.text(0.012, 0.62, "Who is speaking?", size=20, weight="bold", va="center")
-    place.text(
-        0.012,
-        0.08,
-        f"Nine men say two Japanese vowels: {len(speakers.X_train)} utterances to learn from, "
-        f"{len(speakers.X_test)} to be tested on, each {min(lengths)} to {max(lengths)} steps of "
-        f"{speakers.X_train.n_features} numbers. All networks have the same number of parameters.",
-        size=11,
-        color=FAINT,
-        va="center",
+    facts = (
+        f"Nine men say two Japanese vowels. {len(speakers.X_train)} utterances to learn from, "
+        f"{len(speakers.X_test)} to be tested on: {min(lengths)} to {max(lengths)} steps of "
+        f"{speakers.X_train.n_features} cepstrum coefficients.",
+        "An LSTM, a plain recurrent network, a GRU and a feed-forward network, equal in their number of parameters.",
     )
+    place.text(0.012, 0.76, "Who is speaking?", size=20, weight="bold", va="center")
+    place.text(0.012, 0.22, "\n".join(facts), size=10.5, color=FAINT, va="center", linespacing=1.5)
 
 
 def _draw_accuracy(axes: "Axes", models: Sequence[Mapping[str, Any]]) -> None:
@@ -86,8 +84,8 @@ def _draw_accuracy(axes: "Axes", models: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xlim(right=100.4)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("%, with 95% intervals")
-    axes.set_title("Right on the test part")
+    axes.set_xlabel("% right, and its 95% interval")
+    axes.set_title("Right on new utterances")
     axes.grid(axis="x")
 
 

@@ -60,9 +60,7 @@ def with_groups(**groups: Group) -> Callable[[Callable[..., None]], Callable[...
     return decorate
 
 
-def option(
-    name: str, annotation: Any, default: Any = None, *flags: str, **about: Any
-) -> inspect.Parameter:
+def option(name: str, annotation: Any, default: Any = None, *flags: str, **about: Any) -> inspect.Parameter:
     """Return what typer makes an option of; `flags` and `about` are passed to `typer.Option`."""
     annotated = Annotated[annotation, typer.Option(*flags, **about)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotated)
@@ -139,6 +137,7 @@ TRAINING = (
     Parameter("validation_split", "WAY", "random", "How: random, or time for the last ones."),
     Parameter("n_iter_no_change", "N", "auto", "Stop after so many epochs without a better loss; none never does."),
     Parameter("tol", "LOSS", 0.0, "What counts as better."),
+    Parameter("ema_decay", "SHARE", 0.98, "Weights are averaged over training, keeping so much at each step."),
     Parameter("device", "NAME", "auto", "Where to compute: cpu, cuda, ..."),
     Parameter("class_weight", "A=1,B=3", None, "Weight of each class, or balanced; to classify.", read_class_weight),
     Parameter("label_smoothing", "SHARE", "auto", "Probability spread over all classes; to classify."),

@@ -14,6 +14,8 @@ import typer
 
 from longspan.errors import LongspanError, ParameterError
 
+_WIDEST = 1000
+
 BAD_USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 # The module that this class lives in differs between versions of typer; that it is the base does not.
@@ -40,10 +42,10 @@ class Output:
         """Whether progress is shown on standard error."""
         return not self.json if self.verbose is None else self.verbose
 
-    def say(self, text: str = "") -> None:
+    def say(self, text: str) -> None:
         """Print a line for people."""
         if not self.json:
-            _print_text(text, error=False)
+            typer.echo(text)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
         """Print a table for people; every column but the first stands right."""
@@ -58,8 +60,10 @@ class Output:
             table.add_column(column, justify="right" if number else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(shown, row))
+        # Into a file or a pipe a table goes as wide as it is, for there is no edge to keep to.
+        width = None if sys.stdout.isatty() else _WIDEST
         # Names of columns and classes are people's own, so that nothing in them is markup.
-        Console(markup=False, emoji=False, highlight=False).print(table)
+        Console(markup=False, emoji=False, highlight=False, width=width).print(table)
 
     def result(self, content: Mapping[str, Any]) -> None:
         """Print the JSON object, if it was asked for."""
@@ -82,7 +86,7 @@ def shown(value: object) -> str:
 
 def tell(text: str) -> None:
     """Print a line beside the result, on standard error."""
-    _print_text(text, error=True)
+    typer.echo(text, err=True)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -117,10 +121,6 @@ def plain(value: Any) -> Any:
 def _plain_array(array: Any) -> Any:
     times = array.dtype.kind in "mM"
     return plain(array.astype(str).tolist() if times else array.tolist())
-
-
-def _print_text(text: str, *, error: bool) -> None:
-    typer.echo(text, err=error)
 
 
 # Errors --------------------------------------------------------------------------------------------

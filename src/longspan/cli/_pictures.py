@@ -41,6 +41,7 @@ _STYLE = {
     "legend.frameon": False,
 }
 _MOST_CLASSES_NAMED = 30
+_MOST_LETTERS = 40
 _MOST_DOTS = 5000
 
 
@@ -77,7 +78,9 @@ def new_figure(width: float, height: float) -> "Figure":
     """Return an empty figure of so many inches."""
     from matplotlib.figure import Figure
 
-    return Figure((width, height), layout="constrained")
+    figure = Figure((width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr]
+    return figure
 
 
 # Parts of figures ----------------------------------------------------------------------------------
@@ -94,7 +97,6 @@ def draw_losses(axes: "Axes", histories: Mapping[str, list[dict[str, Any]]]) -> 
             linewidth=1.8,
             label=NAMES[cell],
         )
-    axes.set_yscale("log")
     axes.set_xlabel("epoch")
     axes.grid(axis="y")
     axes.margins(x=0.02)
@@ -118,7 +120,7 @@ def draw_confusion(axes: "Axes", truth: "NDArray[Any]", predicted: "NDArray[Any]
     if len(labels) > _MOST_CLASSES_NAMED:
         return
     names = [str(label) for label in labels]
-    axes.set_xticks(range(len(labels)), names, rotation=90 if max(map(len, names)) > 3 else 0)
+    axes.set_xticks(range(len(labels)), names, rotation=90 if len("".join(names)) > _MOST_LETTERS else 0)
     axes.set_yticks(range(len(labels)), names)
     for row, column in np.argwhere(counts):
         right = row == column
@@ -140,7 +142,7 @@ def learning_curve(history: list[dict[str, Any]]) -> "Figure":
         losses = [record["validation_loss"] for record in history]
         axes.plot(epochs, losses, color=COLOURS["rnn"], linestyle="--", linewidth=1.8, label="validation")
         axes.legend()
-    axes.set(title="Loss while training", xlabel="epoch", yscale="log")
+    axes.set(title="Loss while training", xlabel="epoch")
     axes.grid(axis="y")
     return figure
 
@@ -189,7 +191,7 @@ def comparison(result: Mapping[str, Any]) -> "Figure":
         axes.scatter(scores, [row] * len(scores), s=26, color=colour, alpha=0.6, linewidth=0)
         axes.scatter(model["median"], row, marker="|", s=300, color=colour, linewidth=2.5)
     axes.set_yticks(range(len(models)), [NAMES[model["cell"]] for model in models])
-    axes.invert_yaxis()
+    axes.set_ylim(len(models) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     better = "higher" if result["score"] in HIGHER_IS_BETTER else "lower"

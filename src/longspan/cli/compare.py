@@ -54,7 +54,9 @@ def compare(
     seeds: Annotated[int, typer.Option(help="Times to start anew, with a new part held out.", min=1)] = 5,
     folds: Annotated[int | None, typer.Option(help="Hold out every sequence once instead, in so many parts.")] = None,
     test_fraction: Annotated[float, typer.Option(help="Share of sequences held out.", min=0.01, max=0.99)] = 0.2,
-    pictures: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the picture goes.")] = Path("longspan-compare"),
+    pictures: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the picture goes.")] = Path(
+        "longspan-compare"
+    ),
     verbose: Verbose = None,
     json: Json = False,
 ) -> None:

@@ -51,6 +51,8 @@ def demo(
             fail("interrupted.", "KeyboardInterrupt", INTERRUPTED, json=json)
         models.append(model)
     _say_models(output, models)
+    if max(model["interval"][0] for model in models) < min(model["interval"][1] for model in models):
+        output.say(f"The intervals overlap: utterances of up to {facts['longest']} steps need no long memory.")
     classifiers["lstm"].save(out / "speaker.longspan")
     saved = save_pictures(out, {"demo.png": lambda: _draw(speakers, classifiers, models)})
     if saved:
@@ -82,9 +84,7 @@ def _say_facts(output: Output, facts: dict[str, Any]) -> None:
     )
 
 
-def _train(
-    cell: str, speakers: "SpeakerData", *, seed: int, verbose: int
-) -> tuple["LSTMClassifier", dict[str, Any]]:
+def _train(cell: str, speakers: "SpeakerData", *, seed: int, verbose: int) -> tuple["LSTMClassifier", dict[str, Any]]:
     from longspan.estimators import LSTMClassifier
 
     began = time.perf_counter()
@@ -127,9 +127,7 @@ def _say_models(output: Output, models: list[dict[str, Any]]) -> None:
     )
 
 
-def _draw(
-    speakers: "SpeakerData", classifiers: dict[str, "LSTMClassifier"], models: list[dict[str, Any]]
-) -> "Figure":
+def _draw(speakers: "SpeakerData", classifiers: dict[str, "LSTMClassifier"], models: list[dict[str, Any]]) -> "Figure":
     from longspan.cli._demo_picture import demo_figure
 
     histories = {cell: classifier.history_ for cell, classifier in classifiers.items()}

@@ -113,9 +113,7 @@ def _names_of_rows(estimator: "Estimator", examples: Examples) -> "Rows":
     return {series: np.repeat(examples.keys, lengths), time: times}
 
 
-def _predictions(
-    estimator: "Estimator", predicted: "NDArray[Any]", probabilities: "NDArray[Any] | None"
-) -> "Rows":
+def _predictions(estimator: "Estimator", predicted: "NDArray[Any]", probabilities: "NDArray[Any] | None") -> "Rows":
     targets = Columns.from_notes(estimator.notes_).targets
     columns = predicted.reshape(len(predicted), -1).T
     if len(targets) != len(columns):
@@ -137,7 +135,9 @@ def _write(output: Output, path: Path, rows: "Rows", count: int) -> None:
 
 def _show(output: Output, rows: "Rows", count: int) -> None:
     first = [column[:_ROWS_SHOWN].tolist() for column in rows.values()]
-    cells = ([shown(cell) if isinstance(cell, float) else str(cell) for cell in row] for row in zip(*first, strict=True))
+    cells = (
+        [shown(cell) if isinstance(cell, float) else str(cell) for cell in row] for row in zip(*first, strict=True)
+    )
     output.table(list(rows), cells)
     if count > _ROWS_SHOWN:
         output.say(f"... and {count - _ROWS_SHOWN:,} more rows; --out FILE.csv writes all of them.")

@@ -23,7 +23,7 @@ from longspan.cli._models import check_can_write, count_parameters, fit, make_es
 from longspan.cli._options import Json, Verbose, estimator_parameters, with_groups
 from longspan.cli._output import INTERRUPTED, Output, fail
 from longspan.cli._pictures import save_pictures
-from longspan.cli._scores import NAMES, Scores, constant, flat, score
+from longspan.cli._scores import NAMES, constant, flat, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,12 +85,9 @@ def train(
     _say_training(output, result)
     predicted = None
     if testing is not None:
-        truth, predicted = testing.flat_targets, flat(estimator.predict(testing.sequences))
-        result |= {
-            "score": score(task, truth, predicted),
-            "constant": score(task, truth, constant(task, training, truth)),
-        }
-        _say_scores(output, result["score"], result["constant"], len(testing.sequences))
+        predicted = flat(estimator.predict(testing.sequences))
+        result |= _scores(task, training, testing, predicted)
+        _say_scores(output, result, len(testing.sequences))
     folder = pictures or out.with_name(f"{out.stem}-pictures")
     result["pictures"] = save_pictures(folder, _pictures(estimator, task, testing, predicted))
     output.say(f"model:    {out}")
@@ -126,8 +123,27 @@ def _say_training(output: Output, result: Mapping[str, Any]) -> None:
     )
 
 
-def _say_scores(output: Output, scores: Scores, constants: Scores, tested: int) -> None:
-    rows = [(NAMES[name], scores[name], constants[name]) for name in scores]
+def _scores(task: Task, training: Examples, testing: Examples, predicted: "NDArray[Any]") -> dict[str, Any]:
+    """Return the scores of the model and of a constant, of all targets and of each of several."""
+    truth = testing.flat_targets
+    always = constant(task, training, truth)
+    found: dict[str, Any] = {"score": score(task, truth, predicted), "constant": score(task, truth, always)}
+    if truth.ndim > 1:
+        found["targets"] = {
+            name: {"score": score(task, *pair), "constant": score(task, truth[:, column], always[:, column])}
+            for column, name in enumerate(testing.columns.targets)
+            for pair in [(truth[:, column], predicted[:, column])]
+        }
+    return found
+
+
+def _say_scores(output: Output, result: Mapping[str, Any], tested: int) -> None:
+    parts: dict[str, Any] = result.get("targets") or {"": result}
+    rows = [
+        (f"{target} {NAMES[name]}".strip(), value, part["constant"][name])
+        for target, part in parts.items()
+        for name, value in part["score"].items()
+    ]
     output.table(("", "model", "constant"), rows, title=f"on {tested:,} sequences held out")
 
 

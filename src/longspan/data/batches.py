@@ -118,7 +118,7 @@ class Batch(NamedTuple):
     inputs: PackedSequence
     targets: Tensor | None
     weights: Tensor | None
-    index: NDArray[np.int64]
+    index: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.index, which nobody asks a batch for
     rows: NDArray[np.int64]
 
 

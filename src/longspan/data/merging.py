@@ -46,7 +46,8 @@ def merge_duplicates(
     _, first, group = np.unique(digests, return_index=True, return_inverse=True)
     # Added in the order of their size: rounding does not depend on the order of the rows.
     order = np.lexsort((weights[present], group))
-    return present[first], np.bincount(group[order], weights[present][order], minlength=len(first))
+    sums = np.bincount(group[order], weights[present][order], minlength=len(first))
+    return present[first], sums.astype(np.float64)
 
 
 def _digest(values: NDArray[np.float32], *labels: bytes) -> str:

@@ -1,8 +1,8 @@
 """Scaling each channel to zero mean and unit variance, measured on training data only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,8 @@ from longspan.sequences import Sequences
 
 _CHUNK = 1 << 20
 """Numbers read at a time, so that data mapped from disk are never all in memory."""
+
+Chunk: TypeAlias = tuple[NDArray[np.floating], NDArray[np.floating] | None]
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,25 @@ class ChannelScaler:
     def fit(cls, values: ArrayLike, weights: NDArray[np.float64] | None = None) -> Self:
         """Measure rows of shape (R, I), each with a weight; NaN counts as not seen."""
         rows = np.asarray(values)
-        moments = _Moments(rows.shape[1])
         step = _rows_at_once(rows.shape[1])
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            moments.add(np.asarray(rows[part], dtype=np.float64), None if weights is None else weights[part])
-        return cls(*moments.result())
+        parts = [slice(start, start + step) for start in range(0, len(rows), step)]
+        return cls.fit_chunks((rows[part], None if weights is None else weights[part]) for part in parts)
 
     @classmethod
     def fit_sequences(
-        cls, sequences: Sequences, index: NDArray[np.int64], weights: NDArray[np.floating] | None = None
+        cls, sequences: Sequences, index: NDArray[np.int64], weights: NDArray[np.float64] | None = None
     ) -> Self:
         """Measure the sequences `index`, each with a weight; every step of a sequence counts alike."""
-        moments = _Moments(sequences.n_features)
-        for part, part_weights in _row_chunks(sequences, index, weights):
-            moments.add(np.asarray(sequences.values[part], dtype=np.float64), part_weights)
+        return cls.fit_chunks(
+            (sequences.values[rows], row_weights) for rows, row_weights in _row_chunks(sequences, index, weights)
+        )
+
+    @classmethod
+    def fit_chunks(cls, chunks: Iterable[Chunk]) -> Self:
+        """Measure rows that come some at a time, each chunk with the weights of its rows or None."""
+        moments = _Moments()
+        for rows, weights in chunks:
+            moments.add(rows.astype(np.float64), weights)
         return cls(*moments.result())
 
     def transform(self, values: ArrayLike) -> NDArray[np.float64]:
@@ -68,12 +74,12 @@ class ChannelScaler:
 class _Moments:
     """Running mean and variance, merged chunk by chunk (Chan, Golub & LeVeque 1983, equation 2.1)."""
 
-    def __init__(self, n_features: int) -> None:
-        self.count = np.zeros(n_features)
-        self.mean = np.zeros(n_features)
-        self.squares = np.zeros(n_features)
+    def __init__(self) -> None:
+        self.count: NDArray[np.float64] = np.zeros(1)
+        self.mean: NDArray[np.float64] = np.zeros(1)
+        self.squares: NDArray[np.float64] = np.zeros(1)
 
-    def add(self, rows: NDArray[np.float64], weights: NDArray[np.float64] | None) -> None:
+    def add(self, rows: NDArray[np.float64], weights: NDArray[np.floating] | None) -> None:
         seen = np.isfinite(rows)
         mass = seen if weights is None else seen * weights[:, None]
         count = mass.sum(axis=0, dtype=np.float64)
@@ -83,9 +89,9 @@ class _Moments:
         squares = (np.where(seen, rows - mean, 0.0) ** 2 * mass).sum(axis=0)
         total = np.maximum(self.count + count, np.finfo(float).tiny)
         shift = mean - self.mean
-        self.squares += squares + shift**2 * self.count * count / total
-        self.mean += shift * count / total
-        self.count += count
+        self.squares = self.squares + squares + shift**2 * self.count * count / total
+        self.mean = self.mean + shift * count / total
+        self.count = self.count + count
 
     def result(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         variance = self.squares / np.maximum(self.count, np.finfo(float).tiny)
@@ -102,7 +108,7 @@ def _rows_at_once(n_features: int) -> int:
 def _row_chunks(
     sequences: Sequences, index: NDArray[np.int64], weights: NDArray[np.floating] | None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64] | None]]:
-    """Yield (row numbers, row weights) of the sequences `index`, some at a time; a long sequence comes in pieces."""
+    """Yield (row numbers, row weights) of the sequences `index`; a long one comes in pieces."""
     ends = np.cumsum(sequences.lengths[index])
     shifts = sequences.offsets[index + 1] - ends
     step = _rows_at_once(sequences.n_features)

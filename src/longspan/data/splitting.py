@@ -90,9 +90,7 @@ def _units(n_sequences: int, groups: ArrayLike | None) -> tuple[int, NDArray[np.
     try:
         names, unit_of = np.unique(groups, return_inverse=True)
     except TypeError as error:
-        raise DataError(
-            f"groups must all be of one kind, text or numbers, to be told apart: {error}."
-        ) from error
+        raise DataError(f"groups must all be of one kind, text or numbers, to be told apart: {error}.") from error
     return len(names), unit_of.astype(np.int64)
 
 
@@ -102,9 +100,7 @@ def _last_units(unit_of: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.argsort(ends)[-count:]
 
 
-def _random_units(
-    units: int, count: int, stratify: ArrayLike | None, random_state: int | None
-) -> NDArray[np.int64]:
+def _random_units(units: int, count: int, stratify: ArrayLike | None, random_state: int | None) -> NDArray[np.int64]:
     splitter = ShuffleSplit(1, test_size=count, random_state=random_state)
     classes = np.zeros(units) if stratify is None else np.asarray(stratify)
     per_class = np.unique(classes, return_counts=True)[1]

@@ -9,7 +9,7 @@ from longspan.estimators.regressor import LSTMRegressor
 
 __all__ = ["LSTMClassifier", "LSTMRegressor", "load"]
 
-_CLASSES = {cls.__name__: cls for cls in (LSTMClassifier, LSTMRegressor)}
+_CLASSES: dict[str, type] = {cls.__name__: cls for cls in (LSTMClassifier, LSTMRegressor)}
 
 
 def load(path: str | PathLike[str]) -> Any:

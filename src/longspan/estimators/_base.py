@@ -1,6 +1,5 @@
 """What every estimator shares: its parameters, one way to train, one way to run the network over data."""
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from longspan.data import Batches, ChannelScaler, indicate_missing
 from longspan.errors import ParameterError, ShapeError
 from longspan.estimators._inputs import read_sequences
-from longspan.estimators._parameters import check_parameters
-from longspan.estimators._recipe import DataShape, choose_recipe
+from longspan.estimators._recipe import DataShape, Recipe, choose_recipe
 from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.sequences import Sequences
 from longspan.tasks import SequenceNetwork, Task
@@ -40,6 +38,9 @@ class SequenceEstimator(BaseEstimator):
         num_layers: int = 1,
         bidirectional: bool = True,
         pooling: str = "auto",
+        views: str | tuple[str, ...] = "auto",
+        input_noise: float | str = "auto",
+        amplitude_noise: float | str = "auto",
         stem: str | tuple[int, ...] | None = "auto",
         dropout: float | str = "auto",
         init: str = "auto",
@@ -56,6 +57,7 @@ class SequenceEstimator(BaseEstimator):
         schedule: str = "one_cycle",
         clip_norm: float = 1.0,
         validation_fraction: float | str = "auto",
+        validation_folds: int | str = "auto",
         validation_split: str = "random",
         n_iter_no_change: int | str | None = "auto",
         tol: float = 0.0,
@@ -70,6 +72,9 @@ class SequenceEstimator(BaseEstimator):
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.pooling = pooling
+        self.views = views
+        self.input_noise = input_noise
+        self.amplitude_noise = amplitude_noise
         self.stem = stem
         self.dropout = dropout
         self.init = init
@@ -86,6 +91,7 @@ class SequenceEstimator(BaseEstimator):
         self.schedule = schedule
         self.clip_norm = clip_norm
         self.validation_fraction = validation_fraction
+        self.validation_folds = validation_folds
         self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
@@ -97,6 +103,10 @@ class SequenceEstimator(BaseEstimator):
 
     def _make_task(self) -> Task:
         """Return the task that trains and reads `network_`; a subclass says which."""
+        raise NotImplementedError
+
+    def _choices(self, shape: DataShape) -> dict[str, Any]:
+        """Return what each ``"auto"`` stands for, given the shape of the training data."""
         raise NotImplementedError
 
     def _prepare_targets(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
@@ -129,8 +139,10 @@ class SequenceEstimator(BaseEstimator):
         self.__dict__.pop("_trainer", None)
         groups = _read_groups(groups, sequences)
         everything = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=groups)
-        self.recipe_ = choose_recipe(self.get_params(deep=False), DataShape.of(everything, output_size))
+        self.recipe_ = self._choose_recipe(everything, output_size)
         seed = self._draw_seed()
+        if self.recipe_.validation_folds and not goes_on:
+            return self._fit_by_folds(everything, groups, seed)
         training_set = everything.hold_out(
             self.recipe_.validation_fraction,
             how=self.validation_split,
@@ -138,10 +150,33 @@ class SequenceEstimator(BaseEstimator):
             stratify=self._stratify(targets),
             seed=seed,
         )
+        self._train(training_set, seed, goes_on=goes_on)
+        return self
+
+    def _fit_by_folds(self, everything: TrainingSet, groups: NDArray[Any] | None, seed: int) -> Self:
+        """Choose the number of epochs by cross-validation, then train on everything for so many."""
+        folds = everything.folds(self.recipe_.validation_folds, groups=groups, seed=seed)
+        losses = []
+        for number, fold in enumerate(folds, start=1):
+            trainer = self._train(fold, seed, title=f", fold {number} of {len(folds)}")
+            if trainer.stop_reason == "interrupted":
+                return self
+            losses.append(trainer.validation_losses)
+        curve = np.mean(losses, axis=0)
+        self.recipe_ = replace(
+            self.recipe_, training=replace(self.recipe_.training, stop_after=int(np.nanargmin(curve)))
+        )
+        self._train(everything, seed)
+        for record in self.history_:
+            record["validation_loss"] = float(curve[record["epoch"]])
+        return self
+
+    def _train(self, training_set: TrainingSet, seed: int, *, goes_on: bool = False, title: str = "") -> Trainer:
+        """Train a new network, or the one there is, on a part of the data."""
         training_set = self._prepare_targets(training_set, goes_on=goes_on)
         with _seeded(seed, self._torch_device()):
             self._make_network(training_set, goes_on=goes_on)
-            trainer = self._make_trainer(seed)
+            trainer = self._make_trainer(seed, title)
             try:
                 trainer.fit(*self._training_batches(training_set))
             except BaseException:
@@ -150,7 +185,7 @@ class SequenceEstimator(BaseEstimator):
                 raise
             finally:
                 self._keep_records(trainer)
-        return self
+        return trainer
 
     def _partial_fit(
         self, sequences: Sequences, targets: TargetArray, *, output_size: int, sample_weight: ArrayLike | None
@@ -159,7 +194,7 @@ class SequenceEstimator(BaseEstimator):
         goes_on = hasattr(self, "network_")
         training_set = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=None)
         if not goes_on:
-            self.recipe_ = choose_recipe(self.get_params(deep=False), DataShape.of(training_set, output_size))
+            self.recipe_ = self._choose_recipe(training_set, output_size)
         training_set = self._prepare_targets(training_set, goes_on=goes_on)
         if not hasattr(self, "_trainer"):
             # No last steps are known to average over.
@@ -174,6 +209,10 @@ class SequenceEstimator(BaseEstimator):
         self._keep_records(self._trainer)
         return self
 
+    def _choose_recipe(self, training_set: TrainingSet, output_size: int) -> Recipe:
+        shape = DataShape.of(training_set, output_size)
+        return choose_recipe(self.get_params(deep=False), shape, self._choices(shape))
+
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
@@ -183,10 +222,22 @@ class SequenceEstimator(BaseEstimator):
             self._check_same_network()
             return
         kept = training_set.kept
-        scaler = ChannelScaler.fit_sequences(training_set.sequences, kept, training_set.weights[kept])
-        self.network_ = SequenceNetwork(self.recipe_.network)
-        self.network_.scale_inputs(torch.from_numpy(scaler.mean), torch.from_numpy(scaler.scale))
-        self.network_.to(self._torch_device())
+        self.network_ = SequenceNetwork(self.recipe_.network).to(self._torch_device())
+        channels = ChannelScaler.fit_sequences(training_set.sequences, kept, training_set.weights[kept])
+        self.network_.views.scale_channels(channels.mean, channels.scale)
+        if self.recipe_.network.views != ("level",):
+            views = ChannelScaler.fit_chunks(self._views_in_chunks(training_set))
+            self.network_.views.scale_views(views.mean, views.scale)
+
+    def _views_in_chunks(self, training_set: TrainingSet) -> Iterator[tuple[NDArray[Any], NDArray[np.float64]]]:
+        """Yield what the network sees of the training part, some sequences at a time, and the weight of each step."""
+        sequences, index = training_set.sequences, training_set.kept
+        batches = Batches(
+            sequences, index=index, batch_size=_SEQUENCES_AT_ONCE, max_rows=_ROWS_AT_ONCE, device=self._torch_device()
+        )
+        for batch in batches.longest_first():
+            owners = np.searchsorted(sequences.offsets, batch.rows, side="right") - 1
+            yield self.network_.views.look(batch.inputs).cpu().numpy(), training_set.weights[owners]
 
     def _check_same_network(self) -> None:
         if self.network_.config != self.recipe_.network:
@@ -197,11 +248,9 @@ class SequenceEstimator(BaseEstimator):
                 f"  Set warm_start=False to start anew."
             )
 
-    def _make_trainer(self, seed: int) -> Trainer:
-        watchers = [ProgressBar(f"{type(self).__name__} ({self.cell})")] if self.verbose else []
-        return Trainer(
-            self._make_task(), self.recipe_.training, rng=np.random.default_rng(seed), watchers=watchers
-        )
+    def _make_trainer(self, seed: int, title: str = "") -> Trainer:
+        watchers = [ProgressBar(f"{type(self).__name__} ({self.cell}{title})")] if self.verbose else []
+        return Trainer(self._make_task(), self.recipe_.training, rng=np.random.default_rng(seed), watchers=watchers)
 
     def _training_batches(self, training_set: TrainingSet) -> tuple[Batches, Batches | None]:
         device = self._torch_device()
@@ -230,9 +279,7 @@ class SequenceEstimator(BaseEstimator):
         check_is_fitted(self, "network_")
         sequences = self._read_X(X)
         task = self._make_task()
-        batches = Batches(
-            sequences, batch_size=_SEQUENCES_AT_ONCE, max_rows=_ROWS_AT_ONCE, device=self._torch_device()
-        )
+        batches = Batches(sequences, batch_size=_SEQUENCES_AT_ONCE, max_rows=_ROWS_AT_ONCE, device=self._torch_device())
         self.network_.eval()
         count = sequences.n_steps if self.per_step else len(sequences)
         outputs = np.empty((count, self.recipe_.network.output_size))

@@ -41,7 +41,9 @@ def read_sequences(estimator: BaseEstimator, X: Any, *, reset: bool, allow_missi
 
 
 def _is_table(X: Any) -> bool:
-    return not isinstance(X, Sequences | list | tuple) and np.ndim(X) == 2
+    if isinstance(X, Sequences | list | tuple):
+        return False
+    return len(X.shape if hasattr(X, "shape") else np.asarray(X).shape) == 2
 
 
 def _check_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> None:
@@ -49,9 +51,7 @@ def _check_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> None:
     try:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     except ValueError as error:
-        raise ShapeError(
-            f"{error}\n  A list of sequences, or an array (N, T, 1), may have any length."
-        ) from error
+        raise ShapeError(f"{error}\n  A list of sequences, or an array (N, T, 1), may have any length.") from error
 
 
 def read_weights(sample_weight: ArrayLike | None, n_sequences: int) -> NDArray[np.float64]:
@@ -84,7 +84,7 @@ def read_labels(y: Any, sequences: Sequences, *, per_step: bool) -> NDArray[Any]
         check_classification_targets(labels)
     except (TypeError, ValueError) as error:
         raise TargetError(f"y cannot be read as class labels: {error}") from error
-    return labels
+    return np.asarray(labels)
 
 
 def read_class_names(classes: Any) -> NDArray[Any]:
@@ -133,7 +133,7 @@ def _one_each(y: Any, sequences: Sequences) -> NDArray[Any]:
 def _joined_steps(y: Any, sequences: Sequences) -> NDArray[Any]:
     if y is None:
         raise TargetError("requires y to be passed, but the target y is None.")
-    if np.ndim(y) == 0 and not hasattr(y, "__len__"):
+    if not hasattr(y, "__len__"):
         raise ShapeError(f"with per_step=True y holds one array of targets a sequence, but it is {y!r}.")
     parts = [_as_array(part) for part in (y.to_numpy() if hasattr(y, "to_numpy") else y)]
     if len(parts) != len(sequences):
@@ -166,9 +166,7 @@ def _as_array(targets: Any) -> NDArray[Any]:
     if isinstance(targets, list | tuple) and array.ndim == 1 and array.dtype.kind in "US":
         odd = next((entry for entry in targets if not isinstance(entry, str | bytes)), None)
         if odd is not None:
-            raise TargetError(
-                f"y mixes text with other things, such as {odd!r}.\n  Make all labels text, or none."
-            )
+            raise TargetError(f"y mixes text with other things, such as {odd!r}.\n  Make all labels text, or none.")
     return array
 
 

@@ -27,6 +27,12 @@ bidirectional : bool, default True
 pooling : str, default "auto"
     How the steps of a sequence become one vector: ``"last"``, ``"mean"``, ``"max"``, ``"attention"``, or several
     joined by ``+``. Not used with `per_step`. ``"auto"`` is documented under Notes.
+views : tuple of {"level", "change", "shape"} or "auto", default "auto"
+    What the network sees of each channel: its standardised value, its difference from the step before, and its value
+    after the sequence's own mean and standard deviation are taken out. ``"auto"``: all three, or the level alone with
+    `per_step`.
+input_noise, amplitude_noise : float or "auto", default "auto"
+    Noise put on standardised inputs while training: added to every number; multiplied to each sequence.
 stem : "auto", None or tuple of int, default "auto"
     Convolutional blocks in front of the cell, one stride each: ``(2, 2)`` shows the cell every fourth step of
     something learned from about twenty. None gives the cell the steps as they are.
@@ -61,6 +67,9 @@ clip_norm : float, default 1.0
     Largest global norm of the gradient; `float("inf")` does not clip.
 validation_fraction : float or "auto", default "auto"
     Share of the sequences held out, to keep the weights of the best epoch and to stop early; 0 holds out none.
+validation_folds : int or "auto", default "auto"
+    Choose the number of epochs by cross-validation with so many folds, then train on everything: what a small set
+    needs. 0 holds out one part instead, or none (see `validation_fraction`).
 validation_split : {"random", "time"}, default "random"
     Hold out sequences by chance (classes in proportion), or the last ones.
 n_iter_no_change : int, None or "auto", default "auto"
@@ -108,9 +117,7 @@ def _check_choices(parameters: dict[str, Any]) -> None:
     }
     for name, allowed in choices.items():
         if not isinstance(parameters[name], str) or parameters[name] not in allowed:
-            raise ParameterError(
-                f"{name} is one of {', '.join(map(repr, allowed))}, but it was {parameters[name]!r}."
-            )
+            raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}, but it was {parameters[name]!r}.")
     for name in ("bidirectional", "match_parameters", "per_step", "warm_start"):
         if not isinstance(parameters[name], bool | np.bool_):
             raise ParameterError(f"{name} is True or False, but it was {parameters[name]!r}.")
@@ -118,36 +125,43 @@ def _check_choices(parameters: dict[str, Any]) -> None:
 
 _HIGHEST = float(np.finfo(np.float64).max)
 
-_NUMBERS: dict[str, tuple[type, float, float, tuple[str | None, ...]]] = {
-    "hidden_size": (Integral, 1, np.inf, ()),
-    "num_layers": (Integral, 1, np.inf, ()),
-    "window": (Integral, 1, np.inf, ()),
-    "max_lag": (Integral, 2, np.inf, (None,)),
-    "max_epochs": (Integral, 1, np.inf, ("auto",)),
-    "batch_size": (Integral, 1, np.inf, ("auto",)),
-    "n_iter_no_change": (Integral, 1, np.inf, ("auto", None)),
-    "dropout": (Real, 0.0, 0.999, ("auto",)),
-    "lr": (Real, 1e-12, _HIGHEST, ("auto",)),
-    "weight_decay": (Real, 0.0, _HIGHEST, ()),
-    "clip_norm": (Real, 1e-12, np.inf, ()),
-    "tol": (Real, 0.0, _HIGHEST, ()),
-    "validation_fraction": (Real, 0.0, 0.999, ("auto",)),
-    "label_smoothing": (Real, 0.0, 0.999, ("auto",)),
+_NUMBERS: dict[str, tuple[bool, float, float, tuple[str | None, ...]]] = {
+    "hidden_size": (True, 1, np.inf, ()),
+    "num_layers": (True, 1, np.inf, ()),
+    "window": (True, 1, np.inf, ()),
+    "max_lag": (True, 2, np.inf, (None,)),
+    "max_epochs": (True, 1, np.inf, ("auto",)),
+    "batch_size": (True, 1, np.inf, ("auto",)),
+    "n_iter_no_change": (True, 1, np.inf, ("auto", None)),
+    "validation_folds": (True, 0, np.inf, ("auto",)),
+    "dropout": (False, 0.0, 0.999, ("auto",)),
+    "input_noise": (False, 0.0, _HIGHEST, ("auto",)),
+    "amplitude_noise": (False, 0.0, _HIGHEST, ("auto",)),
+    "ema_decay": (False, 0.0, 0.999999, ()),
+    "lr": (False, 1e-12, _HIGHEST, ("auto",)),
+    "weight_decay": (False, 0.0, _HIGHEST, ()),
+    "clip_norm": (False, 1e-12, np.inf, ()),
+    "tol": (False, 0.0, _HIGHEST, ()),
+    "validation_fraction": (False, 0.0, 0.999, ("auto",)),
+    "label_smoothing": (False, 0.0, 0.999, ("auto",)),
 }
-"""Kind, lowest and highest value, and what else a parameter may be."""
+"""Whether it is a whole number, lowest and highest value, and what else a parameter may be."""
 
 
 def _check_numbers(parameters: dict[str, Any]) -> None:
-    for name in _NUMBERS.keys() & parameters.keys():
-        kind, low, high, others = _NUMBERS[name]
-        value = parameters[name]
+    for name, (whole, low, high, others) in _NUMBERS.items():
+        value = parameters.get(name, low)
         if (value is None or isinstance(value, str)) and value in others:
             continue
-        if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-            what = "a whole number" if kind is Integral else "a number"
+        if not _is_number(value, whole=whole) or not low <= value <= high:
+            what = "a whole number" if whole else "a number"
             limit = f"from {low:g}" + ("" if high >= _HIGHEST else f" to {high:g}")
             or_else = "".join(f", or {other!r}" for other in others)
             raise ParameterError(f"{name} must be {what} {limit}{or_else}, but it was {value!r}.")
+
+
+def _is_number(value: Any, *, whole: bool) -> bool:
+    return isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
 
 
 def _check_network(parameters: dict[str, Any]) -> None:
@@ -155,29 +169,31 @@ def _check_network(parameters: dict[str, Any]) -> None:
     parts = pooling.split("+") if isinstance(pooling, str) else [""]
     if pooling != "auto" and (len(set(parts)) < len(parts) or not set(parts) <= set(_POOLINGS)):
         raise ParameterError(
-            f"pooling is one of 'auto', {', '.join(map(repr, _POOLINGS))}, or several of them joined by '+', but it "
-            f"was {pooling!r}."
+            f"pooling is one of 'auto', {', '.join(map(repr, _POOLINGS))}, or several of them joined by '+', "
+            f"but it was {pooling!r}."
         )
-    strides = stem if isinstance(stem, tuple | list) else ()
-    right_kind = stem is None or isinstance(stem, tuple | list) or (isinstance(stem, str) and stem == "auto")
-    if not right_kind or not all(
-        isinstance(s, Integral) and not isinstance(s, bool) and s >= 1 for s in strides
-    ):
+    views = parameters["views"]
+    several = isinstance(views, tuple | list) and 0 < len(set(views)) == len(views) and set(views) <= set(_VIEWS)
+    if not several and not (isinstance(views, str) and views == "auto"):
         raise ParameterError(
-            f"stem is 'auto', None or a tuple of strides such as (2, 2), but it was {stem!r}."
+            f"views is 'auto' or a tuple with some of {', '.join(map(repr, _VIEWS))}, but it was {views!r}."
         )
+    strides = () if stem is None or (isinstance(stem, str) and stem == "auto") else stem
+    if not isinstance(strides, tuple | list) or not all(_is_number(s, whole=True) and s >= 1 for s in strides):
+        raise ParameterError(f"stem is 'auto', None or a tuple of strides such as (2, 2), but it was {stem!r}.")
     if options is not None and (not isinstance(options, dict) or not set(options) <= _CELL_OPTIONS):
         raise ParameterError(
-            f"cell_options is None or a dict with some of {', '.join(sorted(_CELL_OPTIONS))}, but it was {options!r}."
+            f"cell_options is None or a dict with some of {', '.join(sorted(_CELL_OPTIONS))}, "
+            f"but it was {options!r}."
         )
 
+
+_VIEWS = ("level", "change", "shape")
 
 _POOLINGS = ("last", "mean", "max", "attention")
 
 _CELL_OPTIONS = {
-    name
-    for name, parameter in signature(nn.LSTM).parameters.items()
-    if parameter.kind is Parameter.KEYWORD_ONLY
+    name for name, parameter in signature(nn.LSTM).parameters.items() if parameter.kind is Parameter.KEYWORD_ONLY
 } - {"init", "max_lag"}
 """The variants of the LSTM cell; its sizes and its initialiser are parameters of the estimator."""
 
@@ -191,25 +207,25 @@ def _check_run(parameters: dict[str, Any]) -> None:
     except RuntimeError as error:
         raise ParameterError(f"device is none that torch knows: {device!r}.") from error
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ParameterError(
-            f"device is {device!r}, but torch finds no CUDA here; 'auto' takes what there is."
-        )
+        raise ParameterError(f"device is {device!r}, but torch finds no CUDA here; 'auto' takes what there is.")
     try:
         check_random_state(random_state)
     except ValueError as error:
         raise ParameterError(
             f"random_state is None, a whole number from 0 to 2**32 - 1 or a RandomState, but it was {random_state!r}."
         ) from error
-    if not isinstance(verbose, Integral) or verbose < 0:
+    if not isinstance(verbose, int | np.integer) or verbose < 0:
         raise ParameterError(f"verbose is 0 or 1, but it was {verbose!r}.")
 
 
 def _check_class_weight(weights: Any) -> None:
     if weights is None or (isinstance(weights, str) and weights == "balanced"):
         return
-    if not isinstance(weights, dict) or not all(
-        isinstance(w, Real) and 0 <= w < np.inf for w in weights.values()
-    ):
+    usable = isinstance(weights, dict) and all(
+        _is_number(weight, whole=False) and 0 <= weight < np.inf for weight in weights.values()
+    )
+    if not usable:
         raise ParameterError(
-            f"class_weight is None, 'balanced' or a dict of a finite weight for each label, but it was {weights!r}."
+            f"class_weight is None, 'balanced' or a dict of a finite weight for each label, "
+            f"but it was {weights!r}."
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -77,9 +77,9 @@ def load_estimator(path: str | PathLike[str], classes: dict[str, type]) -> Any:
 
 def _plain_parameters(estimator: "SequenceEstimator") -> dict[str, Any]:
     """Return the parameters; a RandomState is the numbers of its state."""
-    parameters = estimator.get_params(deep=False)
+    parameters: dict[str, Any] = estimator.get_params(deep=False)
     if isinstance(parameters["random_state"], np.random.RandomState):
-        _, key, *rest = parameters["random_state"].get_state()
+        _, key, *rest = cast(tuple[Any, ...], parameters["random_state"].get_state())
         parameters["random_state"] = [key.tolist(), *rest]
     weights = parameters.get("class_weight")
     if isinstance(weights, dict):
@@ -143,21 +143,19 @@ def _array_from_plain(plain: dict[str, Any] | None) -> NDArray[Any] | None:
         return None
     dtype, values = np.dtype(str(plain["dtype"])), [_restore(value) for value in plain["values"]]
     if dtype.itemsize * len(values) > _LARGEST_ARRAY:
-        raise ModelFileError(
-            f"the file speaks of {len(values)} values of the type {dtype}, which is beyond all use."
-        )
+        raise ModelFileError(f"the file speaks of {len(values)} values of the type {dtype}, which is beyond all use.")
     return np.array(values, dtype=dtype)
 
 
 def _rebuild(estimator_class: type, config: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Any:
-    parameters = {name: _restore(value) for name, value in config["parameters"].items()}
+    parameters: dict[str, Any] = {name: _restore(value) for name, value in config["parameters"].items()}
     weights = parameters.get("class_weight")
     if isinstance(weights, dict):
         parameters["class_weight"] = dict(zip(weights["labels"], weights["weights"], strict=True))
     if isinstance(parameters["random_state"], tuple):
-        state = parameters["random_state"]
-        parameters["random_state"] = np.random.RandomState()
-        parameters["random_state"].set_state(("MT19937", *state))
+        drawn = np.random.RandomState()
+        drawn.set_state(("MT19937", *parameters["random_state"]))
+        parameters["random_state"] = drawn
     if str(parameters["device"]).startswith("cuda") and not torch.cuda.is_available():
         parameters["device"] = "auto"  # trained on one machine, used on another
     check_parameters(parameters)
@@ -190,9 +188,7 @@ def _restore_fitted(estimator: "SequenceEstimator", fitted: dict[str, Any]) -> N
 def _check_shapes(size: int, *arrays: NDArray[Any] | None) -> None:
     for array in arrays:
         if array is not None and array.shape != (size,):
-            raise ModelFileError(
-                f"the network has {size} outputs, but something that goes with them {array.shape}."
-            )
+            raise ModelFileError(f"the network has {size} outputs, but something that goes with them {array.shape}.")
 
 
 def _recipe(plain: dict[str, Any]) -> Recipe:
@@ -210,9 +206,7 @@ def _network(config: NetworkConfig, tensors: dict[str, NDArray[Any]]) -> Sequenc
         if name.startswith(_NETWORK)
     }
     if config.num_layers > len(weights):
-        raise ModelFileError(
-            f"the file speaks of {config.num_layers} layers, but holds {len(weights)} tensors."
-        )
+        raise ModelFileError(f"the file speaks of {config.num_layers} layers, but holds {len(weights)} tensors.")
     with torch.device("meta"):
         network = SequenceNetwork(config)
     _check_weights(network, weights)

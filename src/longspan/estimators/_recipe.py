@@ -5,18 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from longspan.errors import ParameterError
 from longspan.estimators._training_set import TrainingSet
 from longspan.tasks import NetworkConfig, count_parameters
 from longspan.training import TrainingSettings
 
-_MANY = 1000
-"""From so many sequences on, a part is held out, and batches are larger."""
-
 _CELL_STEPS = 64
 """The stem shortens sequences until the cell has at most so many steps to carry memory over."""
 
-_STEPS = 500
-"""Training steps that a small set needs, however few its sequences are."""
+_FEW, _SOME, _MANY = 16, 500, 2000
+"""Numbers of sequences at which batches grow, and at which another way to validate is worth its price."""
+
+_LARGEST_HOLD_OUT = 1000
+"""Sequences that are enough to tell one epoch from another."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class DataShape:
         Features of a step.
     n_outputs : int
         Numbers that the network gives out: classes, or targets.
+    per_step : bool
+        Whether each step has a target.
     """
 
     n_sequences: int
@@ -42,6 +45,7 @@ class DataShape:
     longest: int
     n_features: int
     n_outputs: int
+    per_step: bool
 
     @classmethod
     def of(cls, training_set: TrainingSet, n_outputs: int) -> "DataShape":
@@ -53,6 +57,7 @@ class DataShape:
             longest=int(lengths.max()),
             n_features=training_set.sequences.n_features,
             n_outputs=n_outputs,
+            per_step=training_set.targets.per_step,
         )
 
 
@@ -70,6 +75,8 @@ class Recipe:
         Sequences in a training step.
     validation_fraction : float
         Share of the sequences held out.
+    validation_folds : int
+        Folds of the cross-validation that chooses the number of epochs; 0 for none.
     label_smoothing : float
         Of a classifier's training loss.
     """
@@ -78,13 +85,82 @@ class Recipe:
     training: TrainingSettings
     batch_size: int
     validation_fraction: float
+    validation_folds: int
     label_smoothing: float
 
 
-def choose_recipe(parameters: dict[str, Any], shape: DataShape) -> Recipe:
-    """Choose what is ``"auto"`` among the parameters of an estimator; keep the rest."""
-    auto = _choices(shape)
-    chosen = {name: auto.get(name) if _is_auto(value) else value for name, value in parameters.items()}
+def classifier_choices(shape: DataShape) -> dict[str, Any]:
+    """Return what each ``"auto"`` of a classifier stands for, by the name of the parameter.
+
+    Smoothed labels, dropout, noise and averaged weights keep a classifier from overfitting, so that no sequence has to
+    be held out.
+    """
+    return {
+        **_common_choices(shape),
+        "max_epochs": _epochs(shape, steps=600),
+        "input_noise": 0.1,
+        "amplitude_noise": 0.1,
+        "validation_fraction": 0.0,
+        "validation_folds": 0,
+        "label_smoothing": 0.1,
+    }
+
+
+def regressor_choices(shape: DataShape) -> dict[str, Any]:
+    """Return what each ``"auto"`` of a regressor stands for, by the name of the parameter.
+
+    Few noisy numbers are soon learned by heart: the epoch at which to stop is found by cross-validation on small sets
+    and on a part held out of larger ones, and it may be epoch 0, which predicts the mean.
+    """
+    return {
+        **_common_choices(shape),
+        "max_epochs": _epochs(shape, steps=400),
+        "input_noise": 0.05,
+        "amplitude_noise": 0.0,
+        "zero_head": True,
+        "validation_fraction": 0.0 if shape.n_sequences <= _SOME else min(0.1, _LARGEST_HOLD_OUT / shape.n_sequences),
+        "validation_folds": 4 if _FEW <= shape.n_sequences <= _SOME else 0,
+    }
+
+
+def _common_choices(shape: DataShape) -> dict[str, Any]:
+    return {
+        "views": ("level",) if shape.per_step else ("level", "change", "shape"),
+        "stem": None if shape.per_step else _stem_strides(shape.n_steps),
+        "pooling": "last+mean+max",
+        "dropout": 0.3,
+        "init": "forget_bias",
+        "batch_size": _batch_size(shape),
+        "lr": 3e-3,
+        "n_iter_no_change": None,
+        "zero_head": False,
+    }
+
+
+def _batch_size(shape: DataShape) -> int:
+    return 16 if shape.n_sequences <= _SOME else 32 if shape.n_sequences <= _MANY else 64
+
+
+def _epochs(shape: DataShape, *, steps: int) -> int:
+    """Return 20 passes, or more where they come to fewer training steps than a small set needs."""
+    steps_an_epoch = -(-shape.n_sequences // _batch_size(shape))
+    return max(20, -(-steps // steps_an_epoch))
+
+
+def _stem_strides(n_steps: int) -> tuple[int, int]:
+    """Return strides that leave the cell at most `_CELL_STEPS` steps, the first block taking the larger one."""
+    halvings = max(0, (-(-n_steps // _CELL_STEPS) - 1).bit_length())
+    return 2 ** (halvings - halvings // 2), 2 ** (halvings // 2)
+
+
+def choose_recipe(parameters: dict[str, Any], shape: DataShape, choices: dict[str, Any]) -> Recipe:
+    """Put `choices` where the parameters of an estimator say ``"auto"``; keep the rest."""
+    chosen = choices | {
+        name: choices[name] if _is_auto(value) else value for name, value in parameters.items() if name != "device"
+    }
+    asked_to_hold_out = not _is_auto(parameters["validation_fraction"]) or parameters["validation_split"] != "random"
+    if asked_to_hold_out and _is_auto(parameters["validation_folds"]):
+        chosen["validation_folds"] = 0
     return Recipe(
         network=_choose_network(chosen, shape, joined=_is_auto(parameters["pooling"])),
         training=TrainingSettings(
@@ -99,6 +175,7 @@ def choose_recipe(parameters: dict[str, Any], shape: DataShape) -> Recipe:
         ),
         batch_size=chosen["batch_size"],
         validation_fraction=chosen["validation_fraction"],
+        validation_folds=chosen["validation_folds"],
         label_smoothing=chosen.get("label_smoothing", 0.0),
     )
 
@@ -107,32 +184,13 @@ def _is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
 
 
-def _choices(shape: DataShape) -> dict[str, Any]:
-    """Return what ``"auto"`` stands for, by the name of the parameter."""
-    batch_size = 16 if shape.n_sequences < _MANY else 64
-    steps_an_epoch = -(-shape.n_sequences // batch_size)
-    return {
-        "pooling": "last+mean+max",
-        "stem": _stem_strides(shape.n_steps),
-        "dropout": 0.3,
-        "init": "forget_bias",
-        "max_epochs": int(np.clip(-(-_STEPS // steps_an_epoch), 15, 400)),
-        "batch_size": batch_size,
-        "lr": 3e-3,
-        "validation_fraction": 0.0 if shape.n_sequences < _MANY else 0.1,
-        "n_iter_no_change": None,
-        "label_smoothing": 0.1,
-    }
-
-
-def _stem_strides(n_steps: int) -> tuple[int, int]:
-    """Return strides that leave the cell at most `_CELL_STEPS` steps, the first block taking the larger one."""
-    halvings = max(0, (-(-n_steps // _CELL_STEPS) - 1).bit_length())
-    return 2 ** (halvings - halvings // 2), 2 ** (halvings // 2)
-
-
 def _choose_network(chosen: dict[str, Any], shape: DataShape, *, joined: bool) -> NetworkConfig:
-    per_step = chosen["per_step"]
+    strides = tuple(chosen["stem"] or ())
+    if shape.per_step and any(stride > 1 for stride in strides):
+        raise ParameterError(
+            f"with per_step=True every step needs its own output, but stem={strides} leaves out steps.\n"
+            f"  Use stem=None, or strides of 1."
+        )
     config = NetworkConfig(
         input_size=shape.n_features,
         output_size=shape.n_outputs,
@@ -140,14 +198,18 @@ def _choose_network(chosen: dict[str, Any], shape: DataShape, *, joined: bool) -
         hidden_size=chosen["hidden_size"],
         num_layers=chosen["num_layers"],
         bidirectional=chosen["bidirectional"],
-        pooling=None if per_step else chosen["pooling"],
-        stem_strides=() if per_step else tuple(chosen["stem"] or ()),
-        stem_pooling="mean+max" if joined else None,
+        pooling=None if shape.per_step else chosen["pooling"],
+        views=tuple(chosen["views"]),
+        input_noise=chosen["input_noise"],
+        amplitude_noise=chosen["amplitude_noise"],
+        stem_strides=strides,
+        stem_pooling="mean+max" if strides and joined else None,
         dropout=chosen["dropout"],
         window=chosen["window"],
         init=chosen["init"],
         max_lag=(chosen["max_lag"] or max(2, shape.longest)) if chosen["init"] == "chrono" else None,
         cell_options=chosen["cell_options"] or {},
+        zero_head=chosen["zero_head"],
     )
     return _matched(config) if chosen["match_parameters"] else config
 

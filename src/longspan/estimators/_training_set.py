@@ -1,13 +1,15 @@
 """What is trained on: sequences, targets and weights, with a part held out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import GroupKFold, KFold
 
 from longspan.data import Batches, PerSequence, PerStep, Targets, merge_duplicates, split_sequences
+from longspan.errors import ParameterError
 from longspan.estimators._inputs import read_weights
 from longspan.sequences import Sequences
 
@@ -102,9 +104,7 @@ class TrainingSet:
             stratify=None if stratify is None else stratify[index],
             random_state=seed,
         )
-        kept, held = index[kept], index[held]
-        weights = self.weights * (len(kept) / self.weights[kept].sum())
-        return TrainingSet(self.sequences, self.targets, weights, kept=kept, held=held)
+        return self._dealt(index[kept], index[held])
 
     def targets_of(self, index: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return the targets of the sequences `index` under each other, and the weight of each."""
@@ -114,6 +114,25 @@ class TrainingSet:
         ends = np.cumsum(lengths)
         rows = np.arange(ends[-1]) + np.repeat(self.sequences.offsets[index + 1] - ends, lengths)
         return self.targets.values[rows], np.repeat(self.weights[index], lengths)
+
+    def folds(self, count: int, *, groups: NDArray[Any] | None, seed: int) -> list["TrainingSet"]:
+        """Return the same set `count` times, each sequence held out once; groups stay together."""
+        index = self.kept
+        units = len(index) if groups is None else len(np.unique(groups[index]))
+        if units < 2:
+            raise ParameterError(
+                f"there is only one {'sequence' if groups is None else 'group'}: nothing can be held out.\n"
+                f"  Set validation_folds=0 and validation_fraction=0 to train on everything."
+            )
+        if groups is None:
+            splits = KFold(min(count, units), shuffle=True, random_state=seed).split(index)
+        else:
+            splits = GroupKFold(min(count, units)).split(index, groups=groups[index])
+        return [self._dealt(index[kept], index[held]) for kept, held in splits]
+
+    def _dealt(self, kept: NDArray[np.int64], held: NDArray[np.int64]) -> "TrainingSet":
+        weights = self.weights * (len(kept) / self.weights[kept].sum())
+        return replace(self, weights=weights, kept=kept, held=held)
 
     def batches(self, index: NDArray[np.int64], *, batch_size: int, device: torch.device) -> Batches:
         """Return batches of the sequences `index`."""

@@ -14,6 +14,7 @@ from longspan.errors import ParameterError, TargetError
 from longspan.estimators._base import SequenceEstimator
 from longspan.estimators._inputs import read_class_names, read_labels, read_weights
 from longspan.estimators._parameters import check_parameters, documented
+from longspan.estimators._recipe import DataShape, classifier_choices
 from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.tasks import Classification, Task
 
@@ -71,6 +72,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     Gers, Schmidhuber & Cummins 2000, "Learning to forget", Neural Computation 12 (10).
     """
 
+    classes_: NDArray[Any]
+    class_weights_: NDArray[np.float64] | None
+
     def __init__(
         self,
         cell: str = "lstm",
@@ -78,6 +82,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         num_layers: int = 1,
         bidirectional: bool = True,
         pooling: str = "auto",
+        views: str | tuple[str, ...] = "auto",
+        input_noise: float | str = "auto",
+        amplitude_noise: float | str = "auto",
         stem: str | tuple[int, ...] | None = "auto",
         dropout: float | str = "auto",
         init: str = "auto",
@@ -94,6 +101,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         schedule: str = "one_cycle",
         clip_norm: float = 1.0,
         validation_fraction: float | str = "auto",
+        validation_folds: int | str = "auto",
         validation_split: str = "random",
         n_iter_no_change: int | str | None = "auto",
         tol: float = 0.0,
@@ -111,6 +119,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             num_layers=num_layers,
             bidirectional=bidirectional,
             pooling=pooling,
+            views=views,
+            input_noise=input_noise,
+            amplitude_noise=amplitude_noise,
             stem=stem,
             dropout=dropout,
             init=init,
@@ -127,6 +138,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             schedule=schedule,
             clip_norm=clip_norm,
             validation_fraction=validation_fraction,
+            validation_folds=validation_folds,
             validation_split=validation_split,
             n_iter_no_change=n_iter_no_change,
             tol=tol,
@@ -139,9 +151,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
 
-    def fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
         """Learn from sequences and their labels.
 
         Parameters
@@ -173,9 +183,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         of_labels = np.repeat(weights, sequences.lengths) if self.per_step else weights
         self._set_classes(np.unique(labels[of_labels > 0]))
         targets = self._encode(labels, unweighted=of_labels == 0)
-        return self._fit(
-            sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight, groups=groups
-        )
+        return self._fit(sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight, groups=groups)
 
     def partial_fit(
         self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
@@ -205,9 +213,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         if first:
             self._set_classes(np.unique(labels if classes is None else read_class_names(classes)))
         targets = self._encode(labels)
-        return self._partial_fit(
-            sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight
-        )
+        return self._partial_fit(sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight)
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class, in the order of `classes_`.
@@ -289,13 +295,14 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
                 raise ParameterError(f"class_weight does not go with the classes: {error}") from error
         return training_set
 
+    def _choices(self, shape: DataShape) -> dict[str, Any]:
+        return classifier_choices(shape)
+
     def _make_task(self) -> Task:
         weights = None
         if self.class_weights_ is not None:
             weights = torch.tensor(self.class_weights_, dtype=torch.float32, device=self._torch_device())
-        return Classification(
-            self.network_, class_weight=weights, label_smoothing=self.recipe_.label_smoothing
-        )
+        return Classification(self.network_, class_weight=weights, label_smoothing=self.recipe_.label_smoothing)
 
     def _stratify(self, targets: TargetArray) -> NDArray[Any] | None:
         return None if targets.per_step else targets.values

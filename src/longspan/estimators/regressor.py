@@ -15,6 +15,7 @@ from longspan.errors import ShapeError
 from longspan.estimators._base import SequenceEstimator
 from longspan.estimators._inputs import read_numbers, read_weights
 from longspan.estimators._parameters import check_parameters, documented
+from longspan.estimators._recipe import DataShape, regressor_choices
 from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.tasks import Regression, Task
 
@@ -70,9 +71,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
     Gers, Schmidhuber & Cummins 2000, "Learning to forget", Neural Computation 12 (10).
     """
 
-    def fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
         """Learn from sequences and their numbers.
 
         Parameters
@@ -101,9 +100,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         sequences = self._read_X(X, reset=True)
         numbers = read_numbers(y, sequences, per_step=self.per_step)
         targets = self._arrange(numbers, goes_on=self.warm_start and hasattr(self, "network_"))
-        return self._fit(
-            sequences, targets, output_size=self.n_outputs_, sample_weight=sample_weight, groups=groups
-        )
+        return self._fit(sequences, targets, output_size=self.n_outputs_, sample_weight=sample_weight, groups=groups)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Make one pass over some sequences, going on from where the last call ended.
@@ -146,9 +143,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         numbers, sequences = self._outputs(X)
         truth = read_numbers(y, sequences, per_step=True)
         if truth.size != numbers.size:
-            raise ShapeError(
-                f"y has shape {truth.shape}, but the predictions of all steps have {numbers.shape}."
-            )
+            raise ShapeError(f"y has shape {truth.shape}, but the predictions of all steps have {numbers.shape}.")
         weights = np.repeat(read_weights(sample_weight, len(sequences)), sequences.lengths)
         return float(r2_score(truth.reshape(numbers.shape), numbers, sample_weight=weights))
 
@@ -159,9 +154,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             self._targets_are_1d = numbers.ndim == 1
             self.n_outputs_ = columns.shape[1]
         elif columns.shape[1] != self.n_outputs_:
-            raise ShapeError(
-                f"y has {columns.shape[1]} columns, but the first targets had {self.n_outputs_}."
-            )
+            raise ShapeError(f"y has {columns.shape[1]} columns, but the first targets had {self.n_outputs_}.")
         return TargetArray(columns, self.per_step)
 
     def _prepare_targets(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
@@ -170,6 +163,9 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             self.target_scaler_ = ChannelScaler.fit(*training_set.targets_of(training_set.kept))
         values = self.target_scaler_.transform(training_set.targets.values).astype(np.float32)
         return replace(training_set, targets=TargetArray(values, self.per_step))
+
+    def _choices(self, shape: DataShape) -> dict[str, Any]:
+        return regressor_choices(shape)
 
     def _make_task(self) -> Task:
         device = self._torch_device()

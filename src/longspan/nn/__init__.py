@@ -7,15 +7,18 @@ from longspan.nn.lstm import LSTM
 from longspan.nn.pooling import Pooling
 from longspan.nn.rnn import RNN
 from longspan.nn.stem import ConvStem
+from longspan.nn.views import VIEWS, InputViews
 from longspan.ops import GRUTrace, LSTMState, LSTMTrace, RNNTrace
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "VIEWS",
     "ConvStem",
     "FeedForward",
     "GRUTrace",
+    "InputViews",
     "LSTMState",
     "LSTMTrace",
     "Pooling",

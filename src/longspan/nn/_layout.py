@@ -51,9 +51,9 @@ class Layout(NamedTuple):
             packed = PackedSequence(rows, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
             if self.packed:
                 return packed
-            padded: Tensor = pad_packed_sequence(
-                packed, batch_first=self.batch_first, total_length=self.padded_length
-            )[0]
+            padded: Tensor = pad_packed_sequence(packed, batch_first=self.batch_first, total_length=self.padded_length)[
+                0
+            ]
             return padded
         block = rows if rows.dim() == 3 else rows.view(-1, self.batch_size, rows.shape[-1])
         if not self.batched:
@@ -98,14 +98,11 @@ def read_input(
     if isinstance(input, PackedSequence):
         if lengths is not None:
             raise ParameterError(
-                "lengths came with a PackedSequence, which has its own.\n"
-                "  Pass lengths with a padded tensor only."
+                "lengths came with a PackedSequence, which has its own.\n  Pass lengths with a padded tensor only."
             )
         _check_features(input.data, features)
         sizes = input.batch_sizes
-        return input.data, Layout(
-            sizes, int(sizes[0]), input.sorted_indices, input.unsorted_indices, packed=True
-        )
+        return input.data, Layout(sizes, int(sizes[0]), input.sorted_indices, input.unsorted_indices, packed=True)
     _check_tensor(input, batch_first)
     _check_features(input, features)
     if lengths is not None:

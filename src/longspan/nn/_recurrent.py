@@ -119,9 +119,7 @@ class Recurrent(nn.Module):
         trace: bool,
     ) -> tuple[Any, tuple[Tensor, ...], tuple[Any, ...]]:
         """Run the stack: output, final state and traces in the caller's layout."""
-        rows, layout = read_input(
-            input, lengths=lengths, batch_first=self.batch_first, features=self.input_size
-        )
+        rows, layout = read_input(input, lengths=lengths, batch_first=self.batch_first, features=self.input_size)
         dtype = self._check_dtype(rows)
         states = self._initial_states(hx, layout, rows, dtype)
         finals: list[tuple[Tensor, ...]] = []

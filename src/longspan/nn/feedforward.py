@@ -108,9 +108,7 @@ class FeedForward(nn.Module):
         ShapeError, EmptyDataError, ParameterError
             The input or the lengths do not fit.
         """
-        rows, layout = read_input(
-            input, lengths=lengths, batch_first=self.batch_first, features=self.input_size
-        )
+        rows, layout = read_input(input, lengths=lengths, batch_first=self.batch_first, features=self.input_size)
         rows = rows.reshape(-1, self.input_size)
         output = self.layers(windows(rows, layout.batch_sizes, self.window))
         return cast(Input, layout.restore(output))

@@ -14,9 +14,7 @@ Trace = TypeVar("Trace", bound=tuple[Tensor, ...])
 Step = Callable[[int, tuple[Tensor, ...]], tuple[Trace, tuple[Tensor, ...]]]
 
 
-def run_steps(
-    step: Step[Trace], sizes: Sequence[int], state: tuple[Tensor, ...]
-) -> tuple[Trace, tuple[Tensor, ...]]:
+def run_steps(step: Step[Trace], sizes: Sequence[int], state: tuple[Tensor, ...]) -> tuple[Trace, tuple[Tensor, ...]]:
     """Call `step` for each step and join what it records.
 
     Parameters

@@ -20,9 +20,7 @@ class Classification(Task):
         Share of the probability that training asks to be spread over all classes; metrics are free of it.
     """
 
-    def __init__(
-        self, network: nn.Module, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0
-    ) -> None:
+    def __init__(self, network: nn.Module, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0) -> None:
         super().__init__(network)
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing

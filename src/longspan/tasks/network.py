@@ -1,4 +1,4 @@
-"""The network of every task: scale, stem, recurrent layers, pooling, a linear head."""
+"""The network of every task: views of the input, a stem, recurrent layers, pooling, a linear head."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -27,6 +27,10 @@ class NetworkConfig:
         Its size; a feed-forward network has no direction.
     pooling : str or None
         How the steps of a sequence become one vector (see `longspan.nn.Pooling`); None gives an output at every step.
+    views : tuple of str
+        Ways in which each channel is seen (see `longspan.nn.InputViews`).
+    input_noise, amplitude_noise : float
+        Noise on what is seen, while training.
     stem_strides : tuple of int
         Stride of each convolutional block in front of the cell; empty for none.
     stem_channels : int
@@ -39,6 +43,8 @@ class NetworkConfig:
         Steps that a feed-forward network sees at once.
     init : {"torch", "forget_bias", "chrono"}
         Initialiser of an LSTM; `max_lag` goes with chrono.
+    zero_head : bool
+        Begin with outputs of zero: for standardised numbers, their mean.
     cell_options : dict
         Variants of the LSTM cell, as `longspan.nn.LSTM` takes them.
     """
@@ -50,6 +56,9 @@ class NetworkConfig:
     num_layers: int = 1
     bidirectional: bool = True
     pooling: str | None = "last"
+    views: tuple[str, ...] = ("level",)
+    input_noise: float = 0.0
+    amplitude_noise: float = 0.0
     stem_strides: tuple[int, ...] = ()
     stem_channels: int = 64
     stem_pooling: str | None = None
@@ -57,6 +66,7 @@ class NetworkConfig:
     window: int = 16
     init: str = "forget_bias"
     max_lag: int | None = None
+    zero_head: bool = False
     cell_options: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +75,7 @@ class NetworkConfig:
 
 
 class SequenceNetwork(torch.nn.Module):
-    """Scale each channel, look at it through a stem, run a cell over the steps, pool, and read out linearly.
+    """Standardise the input, look at it through a stem, run a cell over the steps, pool, and read out linearly.
 
     Parameters
     ----------
@@ -75,17 +85,17 @@ class SequenceNetwork(torch.nn.Module):
     Notes
     -----
     Takes a `PackedSequence` of rows (sum T_b, I), longest sequence first, and returns (B, output_size); without pooling
-    (sum T_b, output_size), in the order of the rows. The scaling is part of the network, so that it is saved,
-    moved and differentiated with it.
+    (sum T_b, output_size), in the order of the rows.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("input_mean", torch.zeros(config.input_size))
-        self.register_buffer("input_scale", torch.ones(config.input_size))
-        self.stem = _stem(config)
-        self.cell = _cell(config, config.input_size if self.stem is None else self.stem.output_size)
+        self.views = nn.InputViews(
+            config.input_size, config.views, noise=config.input_noise, amplitude_noise=config.amplitude_noise
+        )
+        self.stem = _stem(config, self.views.output_size)
+        self.cell = _cell(config, self.views.output_size if self.stem is None else self.stem.output_size)
         width = config.hidden_size * (2 if _two_way(config) else 1)
         self.pooling = None
         if config.pooling is not None:
@@ -97,17 +107,13 @@ class SequenceNetwork(torch.nn.Module):
             width += self.stem_pooling.output_size
         self.dropout = torch.nn.Dropout(config.dropout)
         self.head = torch.nn.Linear(width, config.output_size)
-
-    def scale_inputs(self, mean: Tensor, scale: Tensor) -> None:
-        """Standardise inputs by these from now on, each of shape (I,)."""
-        self.input_mean.copy_(mean)
-        self.input_scale.copy_(scale)
+        if config.zero_head:
+            torch.nn.init.zeros_(self.head.weight)
+            torch.nn.init.zeros_(self.head.bias)
 
     def forward(self, inputs: PackedSequence) -> Tensor:
         """Return the outputs of the head."""
-        # Values never seen are NaN up to here; zero is then the mean of their channel.
-        rows = torch.nan_to_num((inputs.data - self.input_mean) / self.input_scale, nan=0.0)
-        steps = inputs._replace(data=rows)
+        steps = self.views(inputs)
         found = steps if self.stem is None else self.stem(steps)
         carried = self.cell(found)
         if not isinstance(carried, PackedSequence):
@@ -136,10 +142,10 @@ def _two_way(config: NetworkConfig) -> bool:
     return config.bidirectional and config.cell != "feedforward"
 
 
-def _stem(config: NetworkConfig) -> nn.ConvStem | None:
+def _stem(config: NetworkConfig, input_size: int) -> nn.ConvStem | None:
     if not config.stem_strides:
         return None
-    return nn.ConvStem(config.input_size, config.stem_channels, config.stem_strides)
+    return nn.ConvStem(input_size, config.stem_channels, config.stem_strides)
 
 
 def _cell(config: NetworkConfig, input_size: int) -> torch.nn.Module:

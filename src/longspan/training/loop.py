@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ class TrainingSettings:
         What counts as better: a validation loss lower by this much.
     ema_decay : float
         Decay of the moving average of the weights that is validated and kept; 0 keeps the weights themselves.
+    stop_after : int, optional
+        Stop after so many epochs, in the middle of a schedule made for `max_epochs`; 0 leaves the network as it is.
     """
 
     max_epochs: int
@@ -53,6 +55,7 @@ class TrainingSettings:
     n_iter_no_change: int | None = None
     tol: float = 0.0
     ema_decay: float = 0.0
+    stop_after: int | None = None
 
 
 class Trainer:
@@ -77,6 +80,8 @@ class Trainer:
         ``"max_epochs"``, ``"no_improvement"``, ``"interrupted"`` (Ctrl-C) or ``"diverged"``.
     best_epoch : int
         The epoch whose weights the network has; 0 is before the first.
+    validation_losses : list of float
+        Before the first epoch and after each, if there was something to validate on.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class Trainer:
         self.stop_reason: StopReason = "max_epochs"
         self.best_epoch = 0
         self._average = WeightAverage(task.network, settings.ema_decay) if settings.ema_decay else None
+        self.validation_losses: list[float] = []
         self._best_loss = math.inf
         self._best_weights: dict[str, Tensor] | None = None
 
@@ -141,7 +147,7 @@ class Trainer:
         loss_sum, rows = 0.0, 0
         for number, batch in enumerate(training.shuffled(self.rng)):
             progress = first_progress + (last_progress - first_progress) * number / len(training)
-            loss = self.task.loss(batch.inputs, batch.targets, batch.weights)
+            loss = self.task.loss(batch.inputs, cast(Tensor, batch.targets), batch.weights)
             if self.optimiser.step(loss, progress):
                 if self._average is not None:
                     self._average.update()
@@ -159,7 +165,8 @@ class Trainer:
         totals: dict[str, float] = {}
         with torch.inference_mode():
             for batch in batches.longest_first():
-                for name, value in self.task.metrics(batch.inputs, batch.targets, batch.weights).items():
+                metrics = self.task.metrics(batch.inputs, cast(Tensor, batch.targets), batch.weights)
+                for name, value in metrics.items():
                     totals[name] = totals.get(name, 0.0) + float(value)
         weight = totals.pop("weight")
         return {name: total / weight if weight else math.nan for name, total in totals.items()}
@@ -179,7 +186,7 @@ class Trainer:
         epochs = self.settings.max_epochs
         if validation is not None:
             self._keep_if_best(0, self.evaluate(validation)["loss"])
-        for number in range(epochs):
+        for number in range(epochs if self.settings.stop_after is None else self.settings.stop_after):
             record = self.epoch(training, first_progress=number / epochs, last_progress=(number + 1) / epochs)
             if validation is not None:
                 self._validate(record, validation)
@@ -211,6 +218,7 @@ class Trainer:
             self._keep_if_best(record["epoch"], record["validation_loss"])
 
     def _keep_if_best(self, epoch: int, loss: float) -> None:
+        self.validation_losses.append(loss)
         if loss < self._best_loss - self.settings.tol:
             state = self.task.network.state_dict()
             self._best_weights = {name: tensor.detach().clone() for name, tensor in state.items()}
@@ -234,7 +242,7 @@ class Trainer:
                 self._average.swap()
         self.task.network.eval()
         skipped = sum(record["skipped_steps"] for record in records)
-        if lost or not self.optimiser.has_moved:
+        if lost or (records and not self.optimiser.has_moved):
             raise TrainingError(
                 f"training came to nothing: {skipped} training steps had a gradient that was not finite, the last "
                 f"ones among them.\n{_ADVICE}"

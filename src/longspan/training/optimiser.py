@@ -58,9 +58,7 @@ class Optimiser:
         How the learning rate moves over training.
     """
 
-    def __init__(
-        self, network: nn.Module, *, lr: float, weight_decay: float, clip_norm: float, schedule: str
-    ) -> None:
+    def __init__(self, network: nn.Module, *, lr: float, weight_decay: float, clip_norm: float, schedule: str) -> None:
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         # One group, so one fused call a step: the decay of the matrices is the extra line in `step`.
         self.matrices = [p for p in self.parameters if p.dim() >= 2]
@@ -100,7 +98,7 @@ class Optimiser:
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        gradients: list[Tensor] = [p.grad for p in self.parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
         if not math.isfinite(norm):
             self.count.skipped += 1
