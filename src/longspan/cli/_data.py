@@ -67,16 +67,19 @@ class Columns:
         """Read what `notes` wrote into a model file."""
         kept = notes.get("columns", {})
         try:
-            names = {name: tuple(map(str, kept[name])) for name in ("targets", "features") if name in kept}
-            texts = {name: kept.get(name) for name in ("series", "time", "group")}
-        except (AttributeError, TypeError) as error:
-            raise ModelFileError(f"the notes on columns in the model file cannot be read: {error}") from error
-        return cls(**names, **{name: None if text is None else str(text) for name, text in texts.items()})
+            series, time = kept.get("series"), kept.get("time")
+            targets, features = tuple(kept.get("targets", ())), tuple(kept.get("features", ()))
+        except (AttributeError, TypeError):
+            raise ModelFileError(f"the notes in the model file are no names of columns: {kept!r:.60}") from None
+        names = (*targets, *features, *(name for name in (series, time) if name is not None))
+        if not all(isinstance(name, str) for name in names):
+            raise ModelFileError(f"the notes in the model file are no names of columns: {kept!r:.60}")
+        return cls(series=series, time=time, targets=targets, features=features)
 
     def notes(self) -> dict[str, Any]:
         """Return what a model file keeps: the parts that data to come will have too."""
         kept = asdict(self)
-        return {"columns": {name: kept[name] for name in ("series", "time", "targets", "features", "group")}}
+        return {"columns": {name: kept[name] for name in ("series", "time", "targets", "features")}}
 
 
 _PANEL = {"rich_help_panel": "Data"}

@@ -34,7 +34,8 @@ def demo_figure(
         What the LSTM said of the test part.
     """
     figure = new_figure(13, 6.5)
-    top, below = figure.subfigures(2, 1, height_ratios=(0.16, 1))
+    rows: Any = figure.subfigures(2, 1, height_ratios=(0.16, 1))
+    top, below = rows
     _draw_title(top, speakers)
     left, middle, right = below.subfigures(1, 3, width_ratios=(1, 1.22, 1.05))
     accuracy, losses = left.subplots(2, 1, height_ratios=(1.1, 1))

@@ -79,6 +79,16 @@ def count_parameters(estimator: "Estimator") -> int:
     return sum(parameter.numel() for parameter in estimator.network_.parameters())
 
 
+def facts_of(estimator: "Estimator") -> dict[str, Any]:
+    """Return what training came to."""
+    return {
+        "cell": estimator.cell,
+        "parameters": count_parameters(estimator),
+        "epochs": estimator.n_iter_,
+        "stop_reason": estimator.stop_reason_,
+    }
+
+
 def check_can_write(path: Path, *, besides: str) -> None:
     """Raise before the work, not after it, where a file could not be written, or would replace the data."""
     folder = path.parent

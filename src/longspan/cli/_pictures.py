@@ -18,7 +18,7 @@ COLOURS = {"lstm": "#0072B2", "rnn": "#D55E00", "gru": "#009E73", "feedforward":
 LINES = {"lstm": "-", "rnn": "--", "gru": "-.", "feedforward": ":"}
 NAMES = {"lstm": "LSTM", "rnn": "RNN", "gru": "GRU", "feedforward": "feed-forward", "constant": "constant"}
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": INK,
@@ -77,10 +77,9 @@ def _save(figure: "Figure", path: Path) -> Path:
 def new_figure(width: float, height: float) -> "Figure":
     """Return an empty figure of so many inches."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure((width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr]
-    return figure
+    return Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
 
 
 # Parts of figures ----------------------------------------------------------------------------------

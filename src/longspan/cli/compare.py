@@ -19,7 +19,7 @@ from longspan.cli._data import (
     hold_out,
     read_examples,
 )
-from longspan.cli._models import count_parameters, fit, make_estimator
+from longspan.cli._models import facts_of, fit, make_estimator
 from longspan.cli._options import Json, Verbose, estimator_parameters, with_groups
 from longspan.cli._output import Output, shown
 from longspan.cli._pictures import save_pictures
@@ -115,11 +115,12 @@ def _folds(examples: Examples, task: Task, folds: int) -> Iterator[Any]:
     if not 2 <= folds <= units:
         raise DataError(f"{units} sequences or groups cannot be dealt into {folds} folds.")
     by_class = task is Task.classify and not isinstance(examples.targets, list)
+    dealer: Any = KFold(folds, shuffle=True, random_state=0)
     if examples.groups is not None:
-        return GroupKFold(folds).split(examples.keys, groups=examples.groups)
-    if by_class and folds <= min(examples.facts("", task)["classes"].values()):
-        return StratifiedKFold(folds, shuffle=True, random_state=0).split(examples.keys, examples.targets)
-    return KFold(folds, shuffle=True, random_state=0).split(examples.keys)
+        dealer = GroupKFold(folds)
+    elif by_class and folds <= min(examples.facts("", task)["classes"].values()):
+        dealer = StratifiedKFold(folds, shuffle=True, random_state=0)
+    yield from dealer.split(examples.keys, examples.targets if by_class else None, examples.groups)
 
 
 def _run(task: Task, estimator: "Estimator", training: Examples, testing: Examples) -> Run:
@@ -129,12 +130,12 @@ def _run(task: Task, estimator: "Estimator", training: Examples, testing: Exampl
     if estimator.stop_reason_ == "interrupted":
         raise KeyboardInterrupt
     scores = score(task, testing.flat_targets, flat(estimator.predict(testing.sequences)))
-    return {**scores, "seconds": seconds, "parameters": count_parameters(estimator), "epochs": estimator.n_iter_}
+    return {**scores, "seconds": seconds, **facts_of(estimator)}
 
 
 def _run_constant(task: Task, training: Examples, testing: Examples) -> Run:
     truth = testing.flat_targets
-    return {**score(task, truth, constant(task, training, truth)), "seconds": 0.0, "parameters": 0, "epochs": 0}
+    return {**score(task, truth, constant(task, training, truth)), "seconds": 0.0, "parameters": 0}
 
 
 def _summary(name: str, runs: list[Run], measure: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import typer
 
 from longspan.cli._data import Columns, Examples, Source, Task, is_ts, read_examples
 from longspan.cli._models import check_can_write
-from longspan.cli._options import Json, Verbose
+from longspan.cli._options import Json
 from longspan.cli._output import Output, plain, shown
 from longspan.cli._scores import NAMES, flat, score
 from longspan.errors import ModelFileError
@@ -80,7 +80,7 @@ def _load(path: Path) -> "Estimator":
 
 def _columns(estimator: "Estimator", data: str, *, scored: bool, **given: str | None) -> Columns:
     """Return the columns that the model remembers, or those given in their place."""
-    named = {name: value for name, value in given.items() if value is not None}
+    named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if is_ts(data):
         return replace(Columns(), **named)
     kept = Columns.from_notes(estimator.notes_)
@@ -95,8 +95,8 @@ def _predict(
     """Return one prediction a row, and with `proba` the probabilities of the classes."""
     if not proba:
         return flat(estimator.predict(examples.sequences)), None
-    probabilities = flat(estimator.predict_proba(examples.sequences))  # type: ignore[union-attr]
-    return estimator.classes_[probabilities.argmax(axis=1)], probabilities  # type: ignore[union-attr]
+    probabilities = flat(estimator.predict_proba(examples.sequences))
+    return estimator.classes_[probabilities.argmax(axis=1)], probabilities
 
 
 def _names_of_rows(estimator: "Estimator", examples: Examples) -> "Rows":
@@ -121,7 +121,7 @@ def _predictions(estimator: "Estimator", predicted: "NDArray[Any]", probabilitie
     names = [f"predicted_{target}" for target in targets] or ["predicted"]
     rows = dict(zip(names, columns, strict=True))
     if probabilities is not None:
-        for label, column in zip(estimator.classes_, probabilities.T, strict=True):  # type: ignore[union-attr]
+        for label, column in zip(estimator.classes_, probabilities.T, strict=True):
             rows[f"probability_{label}"] = column
     return rows
 

@@ -19,7 +19,7 @@ from longspan.cli._data import (
     is_ts,
     read_examples,
 )
-from longspan.cli._models import check_can_write, count_parameters, fit, make_estimator
+from longspan.cli._models import check_can_write, facts_of, fit, make_estimator
 from longspan.cli._options import Json, Verbose, estimator_parameters, with_groups
 from longspan.cli._output import INTERRUPTED, Output, fail
 from longspan.cli._pictures import save_pictures
@@ -72,13 +72,10 @@ def train(
     training, testing = _parts(examples, test, test_fraction, task, random_state)
     began = time.perf_counter()
     _fit_and_save(estimator, training, task, out, json=json)
-    result = {
+    result: dict[str, Any] = {
         "data": facts | {"train": len(training.sequences), "test": len(testing.sequences) if testing else 0},
         "task": task.value,
-        "cell": estimator.cell,
-        "parameters": count_parameters(estimator),
-        "epochs": estimator.n_iter_,
-        "stop_reason": estimator.stop_reason_,
+        **facts_of(estimator),
         "seconds": time.perf_counter() - began,
         "model": out,
     }

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from longspan.errors import DataError, EmptyDataError, ParameterError, ShapeError
-from longspan.ops import dense_batch_sizes
+from longspan.ops import dense_batch_sizes, is_dense, row_index
 
 #: A module gives back the type that it was given.
 Input = TypeVar("Input", Tensor, PackedSequence)
@@ -175,3 +175,10 @@ def _check_lengths(lengths: Lengths, input: Tensor, batch_first: bool) -> Tensor
             f"  The input, {tuple(input.shape)}, was read as {_axes(batch_first)}: see batch_first."
         )
     return lengths
+
+
+def spread(values: Tensor, batch_sizes: Tensor) -> Tensor:
+    """Give each packed row the value of its sequence; `values` has shape (B, features)."""
+    if is_dense(batch_sizes):
+        return values.repeat(batch_sizes.numel(), 1)
+    return values.index_select(0, row_index(batch_sizes).sequence.to(values.device))

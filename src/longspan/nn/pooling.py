@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from longspan.errors import ParameterError, ShapeError
+from longspan.nn._layout import spread
 from longspan.nn._recurrent import check_positive
-from longspan.ops import last_rows, row_index, sequence_lengths
+from longspan.ops import is_dense, last_rows, sequence_lengths
 
 _PARTS = ("last", "mean", "max", "attention")
 
@@ -117,7 +118,7 @@ class Pooling(nn.Module):
             return sum_steps(rows, batch_sizes) / _lengths(rows, batch_sizes)
         if part == "max":
             return _max_steps(rows, batch_sizes)
-        last = rows.index_select(0, last_rows(batch_sizes).to(rows.device))
+        last = _last_steps(rows, batch_sizes)
         if not self.bidirectional:
             return last
         half = self.input_size // 2
@@ -140,7 +141,7 @@ class _Attention(nn.Module):
         score = self.score(torch.tanh(self.hidden(rows)))
         # Shifting a sequence's scores by their maximum changes nothing but keeps exp from overflowing.
         highest = _max_steps(score.detach(), batch_sizes)
-        weight = torch.exp(score - _spread(highest, batch_sizes))
+        weight = torch.exp(score - spread(highest, batch_sizes))
         return sum_steps(weight * rows, batch_sizes) / sum_steps(weight, batch_sizes)
 
 
@@ -148,13 +149,14 @@ def _lengths(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     return sequence_lengths(batch_sizes).to(rows.device, rows.dtype).unsqueeze(1)
 
 
-def _spread(values: Tensor, batch_sizes: Tensor) -> Tensor:
-    """Give each packed row the value of its sequence."""
-    return values.index_select(0, row_index(batch_sizes).sequence.to(values.device))
+def _last_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
+    if is_dense(batch_sizes):
+        return rows[-int(batch_sizes[0]) :]
+    return rows.index_select(0, last_rows(batch_sizes).to(rows.device))
 
 
 def _max_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
-    if int(batch_sizes[0]) == int(batch_sizes[-1]):
+    if is_dense(batch_sizes):
         return rows.view(batch_sizes.numel(), -1, rows.shape[-1]).amax(0)
     packed = PackedSequence(rows, batch_sizes)
     padded, _ = nn.utils.rnn.pad_packed_sequence(packed, padding_value=-float("inf"))
@@ -206,4 +208,4 @@ class _SumInOrder(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _spread(grad, ctx.batch_sizes), None
+        return spread(grad, ctx.batch_sizes), None

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from longspan.nn._recurrent import check_positive
-from longspan.ops import sequence_lengths
+from longspan.ops import is_dense, sequence_lengths
 
 
 class ConvStem(nn.Module):
@@ -63,7 +63,7 @@ class ConvStem(nn.Module):
     def forward(self, input: PackedSequence) -> PackedSequence:
         """Return the steps that the stem makes, `channels` features each, packed in the same order."""
         lengths = sequence_lengths(input.batch_sizes)
-        dense = bool(lengths[-1] == lengths[0])
+        dense = is_dense(input.batch_sizes)
         steps = _channels_first(input, dense)
         for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
             here = None if dense else _within(lengths, steps.device)

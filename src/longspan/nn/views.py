@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
@@ -12,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from longspan.errors import ParameterError
+from longspan.nn._layout import spread
 from longspan.nn._recurrent import check_choice
-from longspan.ops import row_index, sequence_lengths
+from longspan.ops import is_dense, row_index, sequence_lengths
 
 VIEWS = ("level", "change", "shape")
 
@@ -105,7 +105,7 @@ class InputViews(nn.Module):
             rows = (rows - self.view_mean) / self.view_scale
         if self.training and self.amplitude_noise:
             factors = torch.exp(self.amplitude_noise * torch.randn(int(input.batch_sizes[0]), 1, device=rows.device))
-            rows = rows * _spread(factors, input.batch_sizes)
+            rows = rows * spread(factors, input.batch_sizes)
         if self.training and self.noise:
             rows = rows + self.noise * torch.randn_like(rows)
         return input._replace(data=rows)
@@ -115,21 +115,10 @@ class InputViews(nn.Module):
         return f"{self.mean.numel()}, views={self.views}"
 
 
-def _is_dense(batch_sizes: Tensor) -> bool:
-    return int(batch_sizes[0]) == int(batch_sizes[-1])
-
-
-def _spread(values: Tensor, batch_sizes: Tensor) -> Tensor:
-    """Give each packed row the value of its sequence; `values` has shape (B, features)."""
-    if _is_dense(batch_sizes):
-        return values.repeat(batch_sizes.numel(), 1)
-    return values.index_select(0, row_index(batch_sizes).sequence.to(values.device))
-
-
 def _change(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     """Return each row less the one a step before, zero at the first step."""
     first = int(batch_sizes[0])
-    if _is_dense(batch_sizes):
+    if is_dense(batch_sizes):
         before = rows[:-first]
     else:
         step, sequence, offsets = row_index(batch_sizes)
@@ -139,13 +128,13 @@ def _change(rows: Tensor, batch_sizes: Tensor) -> Tensor:
 
 def _shape(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     """Return each row less the mean of its sequence, over the sequence's standard deviation."""
-    centred = rows - _spread(_mean_steps(rows, batch_sizes), batch_sizes)
+    centred = rows - spread(_mean_steps(rows, batch_sizes), batch_sizes)
     deviation = (_mean_steps(centred.square(), batch_sizes) + _STILL).sqrt()
-    return centred / _spread(deviation, batch_sizes)
+    return centred / spread(deviation, batch_sizes)
 
 
 def _mean_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
-    if _is_dense(batch_sizes):
+    if is_dense(batch_sizes):
         return rows.view(batch_sizes.numel(), -1, rows.shape[-1]).mean(0)
-    padded = cast(Tensor, pad_packed_sequence(PackedSequence(rows, batch_sizes))[0])
+    padded = pad_packed_sequence(PackedSequence(rows, batch_sizes))[0]
     return padded.sum(0) / sequence_lengths(batch_sizes).to(rows.device, rows.dtype).unsqueeze(1)
