@@ -1,6 +1,10 @@
 """Settings of the documentation: Sphinx, with pages in Markdown and the reference from docstrings."""
 
+import sys
 from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # command_line.py
 
 project = "longspan"
 author = "the longspan authors"
@@ -12,9 +16,10 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
+    "matplotlib.sphinxext.plot_directive",
+    "command_line",
 ]
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 # Single backticks in docstrings are code.
@@ -30,10 +35,15 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {
     "members": True,
     "exclude-members": ", ".join(
-        f"set_{method}_request"
-        for method in ("fit", "predict", "predict_proba", "score", "transform", "partial_fit")
+        f"set_{method}_request" for method in ("fit", "predict", "predict_proba", "score", "transform", "partial_fit")
     ),
 }
+
+# Figures are drawn by the scripts beside the pages.
+plot_basedir = str(Path(__file__).parent)
+plot_formats = [("svg", 100)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 html_theme = "furo"
 html_title = "longspan"

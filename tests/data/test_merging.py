@@ -55,6 +55,13 @@ def test_no_label_can_pass_for_a_part_of_the_values() -> None:
     assert len(index) == 2
 
 
+def test_the_order_comes_from_the_values_first() -> None:
+    """What is dealt out in this order is then the same for targets in other units."""
+    sequences = Sequences.from_list(np.random.default_rng(0).normal(size=(20, 3)))
+    orders = [merge_duplicates(sequences, np.ones(20), [bytes([n * k]) for n in range(20)])[0] for k in (1, 7)]
+    assert orders[0].tolist() == orders[1].tolist()
+
+
 def test_gaps_are_content_too() -> None:
     sequences = Sequences.from_list([[1.0, np.nan], [1.0, np.nan], [np.nan, 1.0]])
     _, weights = merge_duplicates(sequences, np.ones(3))

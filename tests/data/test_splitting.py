@@ -9,9 +9,7 @@ from longspan.data import split_sequences
 from longspan.errors import DataError, ParameterError, ShapeError
 
 
-@given(
-    st.integers(2, 60), st.floats(0.01, 0.99), st.sampled_from(["random", "time"]), st.booleans(), st.integers(0, 9)
-)
+@given(st.integers(2, 60), st.floats(0.01, 0.99), st.sampled_from(["random", "time"]), st.booleans(), st.integers(0, 9))
 def test_both_sides_together_are_everything_and_groups_stay_whole(
     n: int, fraction: float, how: str, grouped: bool, seed: int
 ) -> None:

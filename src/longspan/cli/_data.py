@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from longspan.cli._options import Group, option
+from longspan.cli._output import counted
 from longspan.cli._values import split_names
 from longspan.errors import DataError, ModelFileError, TargetError
 
@@ -163,17 +164,13 @@ def facts_in_words(facts: Mapping[str, Any]) -> str:
     many = features if isinstance(features, int) else len(features)
     steps = f"{facts['shortest']} to {facts['longest']} steps"
     if facts["shortest"] == facts["longest"]:
-        steps = _counted(facts["longest"], "step")
-    parts = [_counted(facts["sequences"], "sequence"), steps, _counted(many, "feature")]
+        steps = counted(facts["longest"], "step")
+    parts = [counted(facts["sequences"], "sequence"), steps, counted(many, "feature")]
     if "classes" in facts:
-        parts.append(_counted(len(facts["classes"]), "class", "classes"))
+        parts.append(counted(len(facts["classes"]), "class", "classes"))
     if "groups" in facts:
-        parts.append(_counted(facts["groups"], "group"))
+        parts.append(counted(facts["groups"], "group"))
     return f"{facts['source']}: {', '.join(parts)}"
-
-
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def read_examples(source: str, columns: Columns, *, task: Task | None = None) -> Examples:

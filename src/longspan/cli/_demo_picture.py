@@ -36,7 +36,7 @@ def demo_figure(
     figure = new_figure(13, 6.5)
     rows: Any = figure.subfigures(2, 1, height_ratios=(0.16, 1))
     top, below = rows
-    _draw_title(top, speakers)
+    _draw_title(top, speakers, parameters=[model["parameters"] for model in models])
     left, middle, right = below.subfigures(1, 3, width_ratios=(1, 1.22, 1.05))
     accuracy, losses = left.subplots(2, 1, height_ratios=(1.1, 1))
     _draw_accuracy(accuracy, models)
@@ -53,13 +53,14 @@ def demo_figure(
     return figure
 
 
-def _draw_title(place: "SubFigure", speakers: "SpeakerData") -> None:
+def _draw_title(place: "SubFigure", speakers: "SpeakerData", *, parameters: list[int]) -> None:
     lengths = [*speakers.X_train.lengths, *speakers.X_test.lengths]
     facts = (
         f"Nine men say two Japanese vowels. {len(speakers.X_train)} utterances to learn from, "
         f"{len(speakers.X_test)} to be tested on: {min(lengths)} to {max(lengths)} steps of "
         f"{speakers.X_train.n_features} cepstrum coefficients.",
-        "An LSTM, a plain recurrent network, a GRU and a feed-forward network, equal in their number of parameters.",
+        "An LSTM, a plain recurrent network, a GRU and a feed-forward network, "
+        f"each with about {round(sum(parameters) / len(parameters), -3):,.0f} parameters.",
     )
     place.text(0.012, 0.76, "Who is speaking?", size=20, weight="bold", va="center")
     place.text(0.012, 0.22, "\n".join(facts), size=10.5, color=FAINT, va="center", linespacing=1.5)

@@ -29,33 +29,7 @@ def make_estimator(task: Task, parameters: Mapping[str, Any], **others: Any) -> 
     kind = LSTMClassifier if task is Task.classify else LSTMRegressor
     estimator = kind(**{**parameters, **others})
     check_parameters(estimator.get_params(deep=False))
-    _check_cell_options(parameters.get("cell_options") or {})
-    _check_device(estimator.device)
     return estimator
-
-
-def _check_cell_options(options: Mapping[str, Any]) -> None:
-    import inspect
-
-    from longspan.nn import LSTM
-
-    known = [p.name for p in inspect.signature(LSTM).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    offered = sorted({*known} - {"init", "max_lag"})
-    for name in options:
-        if name not in offered:
-            raise ParameterError(f"cell_options has no {name!r}. It may have {', '.join(offered)}.")
-
-
-def _check_device(name: str) -> None:
-    if name == "auto":
-        return
-    import torch
-
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, ImportError) as error:
-        first_line = str(error).splitlines()[0]
-        raise ParameterError(f"the device {name!r} cannot be used: {first_line}") from error
 
 
 def fit(estimator: "Estimator", training: Examples) -> "Estimator":

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from longspan.cli._values import read_assignments, read_class_weight, read_strides, read_value
+from longspan.cli._values import read_assignments, read_class_weight, read_tuple, read_value
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else on standard output.")]
 Verbose = Annotated[
@@ -117,7 +117,10 @@ NETWORK = (
     Parameter("num_layers", "N", 1, "Layers on top of each other."),
     Parameter("bidirectional", "", True, "Read each sequence in both directions, or only forwards."),
     Parameter("pooling", "WAYS", "auto", "How steps become one vector: last, mean, max, attention; joined by +."),
-    Parameter("stem", "STRIDES", "auto", "Convolutions in front of the cell, as 2,2; none for none.", read_strides),
+    Parameter("views", "NAME,...", "auto", "What is seen of each feature: level, change, shape.", read_tuple),
+    Parameter("input_noise", "SCALE", "auto", "Noise added to standardised inputs while training."),
+    Parameter("amplitude_noise", "SCALE", "auto", "Noise multiplied to each sequence while training."),
+    Parameter("stem", "STRIDES", "auto", "Convolutions in front of the cell, as 2,2; none for none.", read_tuple),
     Parameter("dropout", "SHARE", "auto", "Share of units dropped while training."),
     Parameter("init", "NAME", "auto", "Initialiser of an LSTM: torch, forget_bias or chrono."),
     Parameter("max_lag", "STEPS", None, "Longest dependency expected, for --init chrono."),
@@ -134,6 +137,7 @@ TRAINING = (
     Parameter("schedule", "NAME", "one_cycle", "The learning rate over training: one_cycle or constant."),
     Parameter("clip_norm", "NORM", 1.0, "Largest global norm of the gradient; inf does not clip."),
     Parameter("validation_fraction", "SHARE", "auto", "Share of the training part held out to stop early."),
+    Parameter("validation_folds", "N", "auto", "Choose the epochs by cross-validation, in so many folds; 0: do not."),
     Parameter("validation_split", "WAY", "random", "How: random, or time for the last ones."),
     Parameter("n_iter_no_change", "N", "auto", "Stop after so many epochs without a better loss; none never does."),
     Parameter("tol", "LOSS", 0.0, "What counts as better."),

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TextIO
 
 import typer
 
-from longspan.errors import LongspanError, ParameterError
+from longspan.errors import LongspanError, ParameterError, TrainingWarning
 
 _WIDEST = 1000
 
@@ -80,8 +80,21 @@ def shown(value: object) -> str:
     ('0.988', '43,401', '-', 'gru')
     """
     if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) >= 1000 else f"{value:.3f}" if math.isfinite(value) else "-"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        if not math.isfinite(value):
+            return "-"
+        return f"{value:.4g}" if abs(value) >= 1000 else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number of things.
+
+    Examples
+    --------
+    >>> counted(1, "step"), counted(1234, "step"), counted(2, "class", "classes")
+    ('1 step', '1,234 steps', '2 classes')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def tell(text: str) -> None:
@@ -146,7 +159,7 @@ def failures_in_words(*, json: bool) -> Iterator[None]:
 
 def fail(message: str, kind: str, code: int, *, json: bool) -> NoReturn:
     """Print an error, as JSON too if that was asked for, and end the process."""
-    tell(f"error: {message}")
+    tell(message if code == INTERRUPTED else f"error: {message}")
     if json:
         print_json({"error": {"type": kind, "message": message}})
     sys.exit(code)
@@ -161,6 +174,8 @@ def _said_by_system(error: OSError) -> str:
 @contextmanager
 def _warnings_in_words() -> Iterator[None]:
     with warnings.catch_warnings():
+        # A command says itself what became of an interruption.
+        warnings.filterwarnings("ignore", "training was interrupted", TrainingWarning)
         warnings.showwarning = _show_warning
         yield
 

@@ -104,12 +104,12 @@ def draw_losses(axes: "Axes", histories: Mapping[str, list[dict[str, Any]]]) -> 
 def draw_confusion(axes: "Axes", truth: "NDArray[Any]", predicted: "NDArray[Any]", *, size: float = 9) -> None:
     """Draw how often each class was taken for which; shades are shares of the true class."""
     import numpy as np
-    from sklearn.metrics import confusion_matrix
 
     if truth.dtype.kind != predicted.dtype.kind:
         truth, predicted = truth.astype(str), predicted.astype(str)
     labels = np.union1d(truth, predicted)
-    counts = confusion_matrix(truth, predicted, labels=labels)
+    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    np.add.at(counts, (np.searchsorted(labels, truth), np.searchsorted(labels, predicted)), 1)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.25)
     axes.set_xlabel("predicted")

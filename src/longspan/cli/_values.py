@@ -23,20 +23,17 @@ def read_value(text: str) -> Any:
     return text
 
 
-def read_strides(text: str) -> Any:
-    """Return "auto", None, or a tuple of whole numbers.
+def read_tuple(text: str) -> Any:
+    """Return "auto", None, or a tuple of what commas divide.
 
     Examples
     --------
-    >>> read_strides("2,2"), read_strides("none")
-    ((2, 2), None)
+    >>> read_tuple("2,2"), read_tuple("level"), read_tuple("none")
+    ((2, 2), ('level',), None)
     """
     if text.lower() in ("auto", "none"):
         return read_value(text.lower())
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"must be auto, none, or whole numbers as 2,2, but it was {text!r}.") from None
+    return tuple(read_value(part.strip()) for part in text.split(","))
 
 
 def read_assignments(text: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from longspan.cli._data import (
 )
 from longspan.cli._models import facts_of, fit, make_estimator
 from longspan.cli._options import Json, Verbose, estimator_parameters, with_groups
-from longspan.cli._output import Output, shown
+from longspan.cli._output import Output, counted, shown
 from longspan.cli._pictures import save_pictures
 from longspan.cli._progress import progress_bar
 from longspan.cli._scores import MAIN, NAMES, constant, flat, score
@@ -164,8 +164,10 @@ def _say_result(output: Output, result: Mapping[str, Any]) -> None:
         for model in (*result["models"], result["constant"])
     ]
     count = len(result["constant"]["runs"])
-    kind = "seeds" if "seeds" in result["splits"] else "folds"
-    output.table(("cell", name, "range", "parameters", "seconds"), rows, title=f"median and range over {count} {kind}")
+    kind = "seed" if "seeds" in result["splits"] else "fold"
+    output.table(
+        ("cell", name, "range", "parameters", "seconds"), rows, title=f"median and range over {counted(count, kind)}"
+    )
 
 
 def _draw(result: Mapping[str, Any]) -> Any:

@@ -15,8 +15,8 @@ from longspan.cli._pictures import save_pictures
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from longspan import LSTMClassifier
     from longspan.data import SpeakerData
+    from longspan.estimators import LSTMClassifier
 
 HELP = "Tell nine speakers apart, with an LSTM and with three other networks: a first look, on real speech."
 EXAMPLES = """For example:
@@ -53,7 +53,7 @@ def demo(
         models.append(model)
     _say_models(output, models)
     if max(model["interval"][0] for model in models) < min(model["interval"][1] for model in models):
-        output.say(f"The intervals overlap: utterances of up to {facts['longest']} steps need no long memory.")
+        output.say(f"The intervals overlap: on at most {facts['longest']} steps, no network is clearly the best.")
     classifiers["lstm"].save(out / "speaker.longspan")
     saved = save_pictures(out, {"demo.png": lambda: _draw(speakers, classifiers, models)})
     if saved:
@@ -94,10 +94,10 @@ def _train(cell: str, speakers: "SpeakerData", *, seed: int, verbose: int) -> tu
     seconds = time.perf_counter() - began
     right = int((classifier.predict(speakers.X_test) == speakers.y_test).sum())
     return classifier, {
+        **facts_of(classifier),
         "accuracy": right / len(speakers.X_test),
         "interval": _interval(right, len(speakers.X_test)),
         "seconds": seconds,
-        **facts_of(classifier),
     }
 
 

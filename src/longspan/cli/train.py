@@ -21,7 +21,7 @@ from longspan.cli._data import (
 )
 from longspan.cli._models import check_can_write, facts_of, fit, make_estimator
 from longspan.cli._options import Json, Verbose, estimator_parameters, with_groups
-from longspan.cli._output import INTERRUPTED, Output, fail
+from longspan.cli._output import INTERRUPTED, Output, counted, fail
 from longspan.cli._pictures import save_pictures
 from longspan.cli._scores import NAMES, constant, flat, score
 
@@ -114,9 +114,10 @@ def _fit_and_save(estimator: "Estimator", training: Examples, task: Task, out: P
 
 def _say_training(output: Output, result: Mapping[str, Any]) -> None:
     reason = {"no_improvement": " (no more improvement)", "diverged": " (diverged)"}.get(result["stop_reason"], "")
+    sequences, epochs = counted(result["data"]["train"], "sequence"), counted(result["epochs"], "epoch")
     output.say(
-        f"trained on {result['data']['train']:,} sequences: {result['cell']}, {result['parameters']:,} parameters, "
-        f"{result['epochs']} epochs{reason}, {result['seconds']:.1f} s"
+        f"trained on {sequences}: {result['cell']}, {result['parameters']:,} parameters, "
+        f"{epochs}{reason}, {result['seconds']:.1f} s"
     )
 
 
@@ -141,7 +142,7 @@ def _say_scores(output: Output, result: Mapping[str, Any], tested: int) -> None:
         for target, part in parts.items()
         for name, value in part["score"].items()
     ]
-    output.table(("", "model", "constant"), rows, title=f"on {tested:,} sequences held out")
+    output.table(("", "model", "constant"), rows, title=f"on {counted(tested, 'sequence')} held out")
 
 
 def _pictures(

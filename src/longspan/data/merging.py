@@ -42,7 +42,7 @@ def merge_duplicates(
     [(0, 2.0), (1, 1.0)]
     """
     present = np.flatnonzero(weights > 0)
-    digests = np.array([_digest(sequences[i], *(label[i] for label in labels)) for i in present], dtype="S32")
+    digests = np.array([_digest(sequences[i], *(label[i] for label in labels)) for i in present], dtype="S64")
     _, first, group = np.unique(digests, return_index=True, return_inverse=True)
     # Added in the order of their size: rounding does not depend on the order of the rows.
     order = np.lexsort((weights[present], group))
@@ -51,8 +51,9 @@ def merge_duplicates(
 
 
 def _digest(values: NDArray[np.float32], *labels: bytes) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (np.ascontiguousarray(values).tobytes(), *labels):
-        digest.update(len(part).to_bytes(8, "little"))  # so that no part can pass for the start of the next
-        digest.update(part)
-    return digest.hexdigest()
+    """Return the digest of the values, then that of the labels: the units of a target do not change the order."""
+    of_labels = hashlib.blake2b(digest_size=16)
+    for label in labels:
+        of_labels.update(len(label).to_bytes(8, "little"))  # so that no label can pass for the start of the next
+        of_labels.update(label)
+    return hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=16).hexdigest() + of_labels.hexdigest()

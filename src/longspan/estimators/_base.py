@@ -162,10 +162,9 @@ class SequenceEstimator(BaseEstimator):
             if trainer.stop_reason == "interrupted":
                 return self
             losses.append(trainer.validation_losses)
-        curve = np.mean(losses, axis=0)
-        self.recipe_ = replace(
-            self.recipe_, training=replace(self.recipe_.training, stop_after=int(np.nanargmin(curve)))
-        )
+        epochs = min(map(len, losses))  # a fold may have stopped early
+        curve = np.nan_to_num(np.mean([fold[:epochs] for fold in losses], axis=0), nan=np.inf)
+        self.recipe_ = replace(self.recipe_, training=replace(self.recipe_.training, stop_after=int(curve.argmin())))
         self._train(everything, seed)
         for record in self.history_:
             record["validation_loss"] = float(curve[record["epoch"]])

@@ -29,7 +29,7 @@ pooling : str, default "auto"
     joined by ``+``. Not used with `per_step`. ``"auto"`` is documented under Notes.
 views : tuple of {"level", "change", "shape"} or "auto", default "auto"
     What the network sees of each channel: its standardised value, its difference from the step before, and its value
-    after the sequence's own mean and standard deviation are taken out. ``"auto"``: all three, or the level alone with
+    after the sequence's own mean and standard deviation are taken out. ``"auto"``: level and change, or the level alone with
     `per_step`.
 input_noise, amplitude_noise : float or "auto", default "auto"
     Noise put on standardised inputs while training: added to every number; multiplied to each sequence.
@@ -181,11 +181,8 @@ def _check_network(parameters: dict[str, Any]) -> None:
     strides = () if stem is None or (isinstance(stem, str) and stem == "auto") else stem
     if not isinstance(strides, tuple | list) or not all(_is_number(s, whole=True) and s >= 1 for s in strides):
         raise ParameterError(f"stem is 'auto', None or a tuple of strides such as (2, 2), but it was {stem!r}.")
-    if options is not None and (not isinstance(options, dict) or not set(options) <= _CELL_OPTIONS):
-        raise ParameterError(
-            f"cell_options is None or a dict with some of {', '.join(sorted(_CELL_OPTIONS))}, "
-            f"but it was {options!r}."
-        )
+    if options is not None:
+        check_cell_options(options)
 
 
 _VIEWS = ("level", "change", "shape")
@@ -196,6 +193,14 @@ _CELL_OPTIONS = {
     name for name, parameter in signature(nn.LSTM).parameters.items() if parameter.kind is Parameter.KEYWORD_ONLY
 } - {"init", "max_lag"}
 """The variants of the LSTM cell; its sizes and its initialiser are parameters of the estimator."""
+
+
+def check_cell_options(options: Any) -> None:
+    """Raise `ParameterError` for what is no variant of the LSTM cell."""
+    if not isinstance(options, dict) or not set(options) <= _CELL_OPTIONS:
+        raise ParameterError(
+            f"cell_options is None or a dict with some of {', '.join(sorted(_CELL_OPTIONS))}, but it was {options!r}."
+        )
 
 
 def _check_run(parameters: dict[str, Any]) -> None:
@@ -226,6 +231,5 @@ def _check_class_weight(weights: Any) -> None:
     )
     if not usable:
         raise ParameterError(
-            f"class_weight is None, 'balanced' or a dict of a finite weight for each label, "
-            f"but it was {weights!r}."
+            f"class_weight is None, 'balanced' or a dict of a finite weight for each label, but it was {weights!r}."
         )

@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 
 from longspan.data import ChannelScaler
 from longspan.errors import LongspanError, ModelFileError
-from longspan.estimators._parameters import check_parameters
+from longspan.estimators._parameters import check_cell_options, check_parameters
 from longspan.estimators._recipe import Recipe
 from longspan.io import read_model, write_model
 from longspan.tasks import NetworkConfig, SequenceNetwork
@@ -39,7 +39,7 @@ def save_estimator(
     config = {
         "estimator": type(estimator).__name__,
         "parameters": _plain_parameters(estimator),
-        "recipe": asdict(estimator.recipe_),
+        "recipe": _plain(asdict(estimator.recipe_)),
         "fitted": _fitted_values(estimator),
         "notes": dict(getattr(estimator, "notes_", {}) if notes is None else notes),
     }
@@ -49,30 +49,20 @@ def save_estimator(
 def load_estimator(path: str | PathLike[str], classes: dict[str, type]) -> Any:
     """Read what `save_estimator` wrote; `classes` are the estimators that may be in a file, by name."""
     config, tensors = read_model(path)
+    name = config.get("estimator")
+    if not isinstance(name, str) or name not in classes:
+        raise ModelFileError(
+            f"{path} holds a {name!r:.60}, which this longspan does not know. It knows {', '.join(sorted(classes))}."
+        )
     try:
-        name = config["estimator"]
-        if name not in classes:
-            raise ModelFileError(
-                f"{path} holds a {name!r}, which this longspan does not know. It knows {', '.join(sorted(classes))}."
-            )
         estimator = _rebuild(classes[name], config, tensors)
         estimator.notes_ = dict(config.get("notes", {}))
-        return estimator
-    except ModelFileError:
-        raise
-    except (
-        LongspanError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (LongspanError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"{path} is a longspan model file, but its contents do not fit together: {error}\n"
             f"  Save the model again, or fetch the file again."
         ) from error
+    return estimator
 
 
 def _plain_parameters(estimator: "SequenceEstimator") -> dict[str, Any]:
@@ -205,6 +195,7 @@ def _network(config: NetworkConfig, tensors: dict[str, NDArray[Any]]) -> Sequenc
         for name, array in tensors.items()
         if name.startswith(_NETWORK)
     }
+    check_cell_options(config.cell_options)
     if config.num_layers > len(weights):
         raise ModelFileError(f"the file speaks of {config.num_layers} layers, but holds {len(weights)} tensors.")
     with torch.device("meta"):

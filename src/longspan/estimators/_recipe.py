@@ -125,7 +125,7 @@ def regressor_choices(shape: DataShape) -> dict[str, Any]:
 
 def _common_choices(shape: DataShape) -> dict[str, Any]:
     return {
-        "views": ("level",) if shape.per_step else ("level", "change", "shape"),
+        "views": ("level",) if shape.per_step else ("level", "change"),
         "stem": None if shape.per_step else _stem_strides(shape.n_steps),
         "pooling": "last+mean+max",
         "dropout": 0.3,
@@ -142,9 +142,9 @@ def _batch_size(shape: DataShape) -> int:
 
 
 def _epochs(shape: DataShape, *, steps: int) -> int:
-    """Return 20 passes, or more where they come to fewer training steps than a small set needs."""
+    """Return 15 passes, or more where they come to fewer training steps than a small set needs."""
     steps_an_epoch = -(-shape.n_sequences // _batch_size(shape))
-    return max(20, -(-steps // steps_an_epoch))
+    return max(15, -(-steps // steps_an_epoch))
 
 
 def _stem_strides(n_steps: int) -> tuple[int, int]:

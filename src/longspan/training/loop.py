@@ -1,6 +1,7 @@
 """The training loop: epochs over shuffled batches, validation, early stopping, the best weights kept."""
 
 import math
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -264,4 +265,12 @@ class Trainer:
             )
         else:
             return
-        warnings.warn(message, TrainingWarning, stacklevel=6)  # the line that called the estimator
+        warnings.warn(message, TrainingWarning, stacklevel=_level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """Return the stack level, for the function that asks, of the first line outside longspan."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "longspan":
+        frame, level = frame.f_back, level + 1
+    return level
