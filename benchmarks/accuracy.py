@@ -19,7 +19,15 @@ from sklearn.linear_model import RidgeCV
 from benchmarks._measure import machine, report
 from longspan import LSTMClassifier, LSTMRegressor, Sequences, load_japanese_vowels, read_ts
 
-CLASSIFICATION = ("ItalyPowerDemand", "BasicMotions", "GunPoint", "ArrowHead", "OSULeaf", "ACSF1", "PickupGestureWiimoteZ")
+CLASSIFICATION = (
+    "ItalyPowerDemand",
+    "BasicMotions",
+    "GunPoint",
+    "ArrowHead",
+    "OSULeaf",
+    "ACSF1",
+    "PickupGestureWiimoteZ",
+)
 REGRESSION = ("Covid3Month",)
 
 

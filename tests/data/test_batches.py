@@ -86,7 +86,7 @@ def test_batches_hold_sequences_of_like_length() -> None:
     computed = sum(
         len(batch.index) * lengths[batch.index].max() for batch in batches.shuffled(np.random.default_rng(0))
     )
-    assert computed < 1.25 * lengths.sum()  # dealt out at random, it would be about 1.9 times as much
+    assert computed < 1.5 * lengths.sum()  # dealt out at random, it would be about 1.9 times as much
 
 
 def test_batches_differ_from_pass_to_pass_and_repeat_with_the_seed() -> None:

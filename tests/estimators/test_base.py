@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from longspan import Sequences
-from longspan.errors import LayoutWarning, ParameterError, TrainingError, TrainingWarning
+from longspan.errors import LayoutWarning, ParameterError, ShapeError, TrainingError, TrainingWarning
 from longspan.training import Trainer
 from tests.estimators.small import assert_same_bits, classifier, ends, ragged, regressor, signs
 
@@ -78,6 +78,20 @@ def test_a_sequence_alone_is_predicted_as_among_others(make: Maker, y: np.ndarra
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
 
 
+@both
+def test_among_sequences_of_its_length_a_prediction_does_not_depend_on_their_number(
+    make: Maker, y: np.ndarray
+) -> None:
+    block = np.random.default_rng(0).normal(size=(len(X), 6, 2))
+    fitted = make().fit(block, y)
+    predict = fitted.predict_proba if make is classifier else fitted.predict
+    together = predict(block)
+    for size in (1, 2, 3, 5, 7):
+        parts = [predict(block[start : start + size]) for start in range(0, len(X), size)]
+        # A softmax in float64 rounds by the batch; what goes into it is the same to the bit.
+        np.testing.assert_allclose(np.concatenate(parts), together, rtol=1e-14 if make is classifier else 0)
+
+
 # What may be passed -----------------------------------------------------------------------------------------------
 
 
@@ -124,6 +138,16 @@ def test_any_length_may_come_later(make: Maker, y: np.ndarray) -> None:
     table = np.zeros((3, 30))
     assert fitted.predict(table).shape == (3,)
     assert fitted.predict(table).tolist() == fitted.predict(list(table)).tolist()
+
+
+@both
+def test_a_list_of_rows_is_a_table_when_fitting_and_free_when_predicting(make: Maker, y: np.ndarray) -> None:
+    table = np.random.default_rng(0).normal(size=(len(X), 4))
+    fitted = make().fit(table.tolist(), y)
+    assert fitted.n_features_in_ == 4
+    assert fitted.predict(table[:3, :2].tolist()).shape == (3,)
+    with pytest.raises(ShapeError, match="expecting 4"):
+        fitted.predict(table[:, :2])
 
 
 @both

@@ -34,7 +34,7 @@ FITS: dict[str, Callable[[], Any]] = {
     "all is auto": lambda: classifier(stem="auto", views="auto", batch_size="auto").fit(X, NAMES),
     "variants": lambda: classifier(cell_options={"peephole": True, "zoneout": (0.1, 0.2)}, init="chrono").fit(X, NAMES),
     "infinite clipping": lambda: classifier(clip_norm=float("inf")).fit(X, NAMES),
-    "NumPy numbers": lambda: classifier(hidden_size=np.int64(3), lr=np.float32(0.01)).fit(X, NAMES),
+    "NumPy numbers": lambda: classifier(hidden_size=np.int64(3), lr=np.float64(0.01)).fit(X, NAMES),
     "passes": lambda: classifier().partial_fit(X, NAMES),
     "regressor": lambda: regressor(validation_fraction=0.25).fit(X, ends(X)),
     "folds": lambda: regressor(validation_folds=2).fit(X, ends(X)),

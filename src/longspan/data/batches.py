@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longspan.sequences import Sequences
 
-_LENGTH_JITTER = 0.1
+_LENGTH_JITTER = 0.5
 """Share by which a length is blurred before sequences are grouped by it: batches stay mixed from epoch to epoch."""
 
 

@@ -27,6 +27,10 @@ _ROWS_AT_ONCE = 1 << 16
 
 _SEQUENCES_AT_ONCE = 256
 
+_TILE = 8
+"""Sequences are predicted in multiples of this: matrix kernels add up the rows that are left over in another order, and
+the last bits of a prediction would depend on how many neighbours it has."""
+
 
 class SequenceEstimator(BaseEstimator):
     """Base of the estimators: reads sequences, trains a `Task`, keeps the network."""
@@ -278,7 +282,14 @@ class SequenceEstimator(BaseEstimator):
         check_is_fitted(self, "network_")
         sequences = self._read_X(X)
         task = self._make_task()
-        batches = Batches(sequences, batch_size=_SEQUENCES_AT_ONCE, max_rows=_ROWS_AT_ONCE, device=self._torch_device())
+        spare = np.full(-len(sequences) % _TILE, sequences.lengths.argmin())
+        batches = Batches(
+            sequences,
+            index=np.concatenate([np.arange(len(sequences)), spare]),
+            batch_size=_SEQUENCES_AT_ONCE,
+            max_rows=_ROWS_AT_ONCE,
+            device=self._torch_device(),
+        )
         self.network_.eval()
         count = sequences.n_steps if self.per_step else len(sequences)
         outputs = np.empty((count, self.recipe_.network.output_size))

@@ -16,11 +16,11 @@ def read_sequences(estimator: BaseEstimator, X: Any, *, reset: bool, allow_missi
     """Read X, and compare it with what `estimator` was fitted on, or remember it with `reset`.
 
     A 2-D array or frame is a table to scikit-learn: its columns are the steps of univariate sequences, their number is
-    `n_features_in_`, and it has to stay the same from table to table. In everything else the features are those of one
-    step, and lengths are free.
+    `n_features_in_`, and it has to stay the same from table to table. A list of rows of numbers, all of one length, is
+    such a table when fitting. In everything else the features are those of one step, and lengths are free.
     """
     sequences = as_sequences(X, allow_missing=allow_missing)
-    table = _is_table(X)
+    table = _is_table(X) or (reset and _is_list_of_rows(X))
     if reset:
         estimator.n_sequence_features_ = sequences.n_features
         estimator._columns_are_steps = table
@@ -44,6 +44,12 @@ def _is_table(X: Any) -> bool:
     if isinstance(X, Sequences | list | tuple):
         return False
     return len(X.shape if hasattr(X, "shape") else np.asarray(X).shape) == 2
+
+
+def _is_list_of_rows(X: Any) -> bool:
+    if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple) for row in X):
+        return False
+    return len({len(row) for row in X}) == 1 and np.ndim(X[0][0]) == 0
 
 
 def _check_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> None:

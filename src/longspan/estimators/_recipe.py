@@ -1,5 +1,6 @@
 """What every ``"auto"`` becomes: the network and the training, chosen from the shape of the training data."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -207,11 +208,16 @@ def _choose_network(chosen: dict[str, Any], shape: DataShape, *, joined: bool) -
         dropout=chosen["dropout"],
         window=chosen["window"],
         init=chosen["init"],
-        max_lag=(chosen["max_lag"] or max(2, shape.longest)) if chosen["init"] == "chrono" else None,
+        max_lag=_lag_of_cell(chosen["max_lag"] or shape.longest, strides) if chosen["init"] == "chrono" else None,
         cell_options=chosen["cell_options"] or {},
         zero_head=chosen["zero_head"],
     )
     return _matched(config) if chosen["match_parameters"] else config
+
+
+def _lag_of_cell(lag: int, strides: tuple[int, ...]) -> int:
+    """Return a lag in steps of the cell, which sees fewer of them than there are in the data."""
+    return max(2, -(-lag // math.prod(strides)))
 
 
 def _matched(config: NetworkConfig) -> NetworkConfig:

@@ -1,6 +1,7 @@
 """What is trained on: sequences, targets and weights, with a part held out."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -37,8 +38,7 @@ class TargetArray:
         """Return the targets of each sequence as bytes, to tell equal ones by."""
         if not self.per_step:
             return [row.tobytes() for row in self.values]
-        bounds = sequences.offsets.tolist()
-        return [self.values[a:b].tobytes() for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [self.values[start:stop].tobytes() for start, stop in pairwise(sequences.offsets.tolist())]
 
 
 @dataclass(frozen=True)

@@ -300,7 +300,8 @@ def write_table(path: str | PathLike[str], columns: Mapping[str, Array]) -> None
     options = FORMATS.get(path.suffix.lower())
     if options is None:
         raise FormatError(f"{path} must end in one of {', '.join(FORMATS)}.")
-    arrays = {str(name): np.asarray(column) for name, column in columns.items()}
+    # DuckDB reads a column as one block of memory, first entry first.
+    arrays = {str(name): np.ascontiguousarray(column) for name, column in columns.items()}
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         shown = ", ".join(f"{name}: {array.shape}" for name, array in arrays.items()) or "none"

@@ -61,7 +61,7 @@ class Optimiser:
     def __init__(self, network: nn.Module, *, lr: float, weight_decay: float, clip_norm: float, schedule: str) -> None:
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         # One group, so one fused call a step: the decay of the matrices is the extra line in `step`.
-        self.matrices = [p for p in self.parameters if p.dim() >= 2]
+        self.matrices: list[Tensor] = [p for p in self.parameters if p.dim() >= 2]
         self.adam = torch.optim.AdamW(self.parameters, lr=lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
         self.weight_decay = weight_decay
         self.lr = lr

@@ -56,4 +56,4 @@ def load_japanese_vowels() -> SpeakerData:
 def _part(parts: np.lib.npyio.NpzFile, name: str) -> tuple[Sequences, NDArray[np.str_]]:
     offsets = np.concatenate([[0], np.cumsum(parts[f"{name}_lengths"], dtype=np.int64)])
     names = tuple(f"cepstrum {i}" for i in range(1, 13))
-    return Sequences(parts[f"{name}_values"], offsets, feature_names=names), parts[f"{name}_speakers"].astype(str)
+    return Sequences(parts[f"{name}_values"], offsets, feature_names=names), parts[f"{name}_speakers"].astype("U1")

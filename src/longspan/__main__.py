@@ -1,0 +1,5 @@
+"""``python -m longspan``: the command line."""
+
+from longspan.cli import main
+
+main()
