@@ -29,7 +29,7 @@ _SEQUENCES_AT_ONCE = 256
 
 _TILE = 8
 """Sequences are predicted in multiples of this: matrix kernels add up the rows that are left over in another order, and
-the last bits of a prediction would depend on how many neighbours it has."""
+a prediction would depend, by its last bits, on how many neighbours it has."""
 
 
 class SequenceEstimator(BaseEstimator):

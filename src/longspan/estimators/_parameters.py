@@ -29,8 +29,8 @@ pooling : str, default "auto"
     joined by ``+``. Not used with `per_step`. ``"auto"`` is documented under Notes.
 views : tuple of {"level", "change", "shape"} or "auto", default "auto"
     What the network sees of each channel: its standardised value, its difference from the step before, and its value
-    after the sequence's own mean and standard deviation are taken out. ``"auto"``: level and change, or the level alone with
-    `per_step`.
+    after the sequence's own mean and standard deviation are taken out. ``"auto"``: level and change, or the level alone
+    with `per_step`.
 input_noise, amplitude_noise : float or "auto", default "auto"
     Noise put on standardised inputs while training: added to every number; multiplied to each sequence.
 stem : "auto", None or tuple of int, default "auto"
