@@ -59,6 +59,11 @@ def test_the_longest_sequence_is_the_longest_lag() -> None:
     assert classifier(init="chrono", max_lag=5).fit(X, signs(X)).recipe_.network.max_lag == 5
 
 
+def test_the_cell_counts_lags_in_the_steps_that_the_stem_leaves_it() -> None:
+    fitted = classifier(init="chrono", max_lag=10, stem=(2, 2)).fit(X, signs(X))
+    assert fitted.recipe_.network.max_lag == 3
+
+
 @pytest.mark.parametrize("count", [1, 20, 100_000])
 @pytest.mark.parametrize("cls", [LSTMClassifier, LSTMRegressor])
 @pytest.mark.parametrize("per_step", [False, True])

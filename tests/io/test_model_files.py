@@ -79,11 +79,7 @@ class TestRoundTrip:
 
     @given(
         st.recursive(
-            st.none()
-            | st.booleans()
-            | st.integers()
-            | st.floats(allow_nan=False, allow_infinity=False)
-            | st.text(),
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
             lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
             max_leaves=10,
         )
@@ -133,9 +129,7 @@ class TestConfig:
         with pytest.raises(ParameterError, match="holds itself"):
             write_model(tmp_path / "m", config, {})
 
-    @pytest.mark.parametrize(
-        "tensor", [np.array(["a"]), np.array([None]), np.array([1j]), np.array([1], "M8[D]")]
-    )
+    @pytest.mark.parametrize("tensor", [np.array(["a"]), np.array([None]), np.array([1j]), np.array([1], "M8[D]")])
     def test_what_is_no_tensor_is_refused(self, tmp_path: Path, tensor: np.ndarray) -> None:
         with pytest.raises(ParameterError, match="tensor 'x' has dtype"):
             write_model(tmp_path / "m", {}, {"x": tensor})
@@ -241,9 +235,7 @@ class TestForeign:
             with pytest.raises(ModelFileError, match="folder or a device"):
                 read_model(place)
         (tmp_path / "speaker.longspan").touch()
-        with pytest.raises(
-            DataFileNotFoundError, match=re.escape(f"Similar names in {tmp_path}: speaker.longspan")
-        ):
+        with pytest.raises(DataFileNotFoundError, match=re.escape(f"Similar names in {tmp_path}: speaker.longspan")):
             read_model(tmp_path / "speeker.longspan")
 
 

@@ -124,9 +124,7 @@ class TestWriting:
         floats = st.floats(-(2.0**100), 2.0**100, width=32) | st.just(np.nan)
         arrays = [data.draw(hnp.arrays(np.float32, (t, features), elements=floats)) for t in lengths]
         sequences = Sequences.from_list(arrays)
-        targets = {"text": [f"c{t % 2}" for t in lengths], "number": [t / 7 for t in lengths], "none": None}[
-            kind
-        ]
+        targets = {"text": [f"c{t % 2}" for t in lengths], "number": [t / 7 for t in lengths], "none": None}[kind]
         path = tmp_path_factory.mktemp("ts") / "x.ts"
         write_ts(path, sequences, targets, name="Small")
         found = read_ts(path)

@@ -137,7 +137,7 @@ def learning_curve(history: list[dict[str, Any]]) -> "Figure":
     axes = figure.subplots()
     epochs = [record["epoch"] for record in history]
     axes.plot(epochs, [record["loss"] for record in history], color=COLOURS["lstm"], linewidth=1.8, label="training")
-    if "validation_loss" in history[-1]:
+    if any("validation_loss" in record for record in history):
         losses = [record["validation_loss"] for record in history]
         axes.plot(epochs, losses, color=COLOURS["rnn"], linestyle="--", linewidth=1.8, label="validation")
         axes.legend()

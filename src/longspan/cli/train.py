@@ -119,6 +119,8 @@ def _say_training(output: Output, result: Mapping[str, Any]) -> None:
         f"trained on {sequences}: {result['cell']}, {result['parameters']:,} parameters, "
         f"{epochs}{reason}, {result['seconds']:.1f} s"
     )
+    if result["best_epoch"] == 0:
+        output.say("no network did better on sequences held out than a constant: the model gives that constant")
 
 
 def _scores(task: Task, training: Examples, testing: Examples, predicted: "NDArray[Any]") -> dict[str, Any]:

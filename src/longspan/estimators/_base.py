@@ -159,7 +159,9 @@ class SequenceEstimator(BaseEstimator):
 
     def _fit_by_folds(self, everything: TrainingSet, groups: NDArray[Any] | None, seed: int) -> Self:
         """Choose the number of epochs by cross-validation, then train on everything for so many."""
-        folds = everything.folds(self.recipe_.validation_folds, groups=groups, seed=seed)
+        folds = everything.folds(
+            self.recipe_.validation_folds, groups=groups, stratify=self._stratify(everything.targets), seed=seed
+        )
         losses = []
         for number, fold in enumerate(folds, start=1):
             trainer = self._train(fold, seed, title=f", fold {number} of {len(folds)}")

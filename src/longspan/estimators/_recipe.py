@@ -162,6 +162,7 @@ def choose_recipe(parameters: dict[str, Any], shape: DataShape, choices: dict[st
     asked_to_hold_out = not _is_auto(parameters["validation_fraction"]) or parameters["validation_split"] != "random"
     if asked_to_hold_out and _is_auto(parameters["validation_folds"]):
         chosen["validation_folds"] = 0
+        chosen["validation_fraction"] = chosen["validation_fraction"] or _asked_fraction(parameters)
     return Recipe(
         network=_choose_network(chosen, shape, joined=_is_auto(parameters["pooling"])),
         training=TrainingSettings(
@@ -179,6 +180,12 @@ def choose_recipe(parameters: dict[str, Any], shape: DataShape, choices: dict[st
         validation_folds=chosen["validation_folds"],
         label_smoothing=chosen.get("label_smoothing", 0.0),
     )
+
+
+def _asked_fraction(parameters: dict[str, Any]) -> float:
+    """Return the fraction given, or a tenth where only the way to hold out was."""
+    fraction = parameters["validation_fraction"]
+    return 0.1 if _is_auto(fraction) else float(fraction)
 
 
 def _is_auto(value: Any) -> bool:

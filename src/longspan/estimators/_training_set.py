@@ -1,5 +1,6 @@
 """What is trained on: sequences, targets and weights, with a part held out."""
 
+import warnings
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Self
@@ -7,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import GroupKFold, KFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from longspan.data import Batches, PerSequence, PerStep, Targets, merge_duplicates, split_sequences
 from longspan.errors import ParameterError
@@ -115,7 +116,9 @@ class TrainingSet:
         rows = np.arange(ends[-1]) + np.repeat(self.sequences.offsets[index + 1] - ends, lengths)
         return self.targets.values[rows], np.repeat(self.weights[index], lengths)
 
-    def folds(self, count: int, *, groups: NDArray[Any] | None, seed: int) -> list["TrainingSet"]:
+    def folds(
+        self, count: int, *, groups: NDArray[Any] | None, stratify: NDArray[Any] | None, seed: int
+    ) -> list["TrainingSet"]:
         """Return the same set `count` times, each sequence held out once; groups stay together."""
         index = self.kept
         units = len(index) if groups is None else len(np.unique(groups[index]))
@@ -124,10 +127,15 @@ class TrainingSet:
                 f"there is only one {'sequence' if groups is None else 'group'}: nothing can be held out.\n"
                 f"  Set validation_folds=0 and validation_fraction=0 to train on everything."
             )
-        if groups is None:
-            splits = KFold(min(count, units), shuffle=True, random_state=seed).split(index)
+        count = min(count, units)
+        if groups is not None:
+            splits = GroupKFold(count).split(index, groups=groups[index])
+        elif stratify is not None and np.bincount(stratify[index]).max() >= count:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="The least populated class")  # spread as far as it goes
+                splits = list(StratifiedKFold(count, shuffle=True, random_state=seed).split(index, stratify[index]))
         else:
-            splits = GroupKFold(min(count, units)).split(index, groups=groups[index])
+            splits = KFold(count, shuffle=True, random_state=seed).split(index)
         return [self._dealt(index[kept], index[held]) for kept, held in splits]
 
     def _dealt(self, kept: NDArray[np.int64], held: NDArray[np.int64]) -> "TrainingSet":

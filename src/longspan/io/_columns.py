@@ -117,9 +117,7 @@ def _check_numeric(connection: DuckDBPyConnection, name: str, type_name: str, se
     if _kind(type_name) in _NUMERIC:
         return
     if type_name != "VARCHAR":
-        raise TableError(
-            f"the feature {name!r} is of type {type_name}, and only numbers can be learned from."
-        )
+        raise TableError(f"the feature {name!r} is of type {type_name}, and only numbers can be learned from.")
     if _count(connection, name, _NO_NUMBER):
         row, key, value = first_row(connection, name, _NO_NUMBER, shown=series)
         raise TableError(

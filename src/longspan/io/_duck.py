@@ -127,9 +127,7 @@ def _suffix(path: str | PathLike[str]) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def _file_relation(
-    connection: DuckDBPyConnection, source: str | PathLike[str], table: str | None, sample: int
-) -> str:
+def _file_relation(connection: DuckDBPyConnection, source: str | PathLike[str], table: str | None, sample: int) -> str:
     path, suffix = fspath(source), _suffix(source)
     if suffix not in _READERS and suffix not in _DATABASES:
         known = ", ".join([*_READERS, *sorted(_DATABASES)])

@@ -32,9 +32,7 @@ _CHECKSUM_KEY = b'{\\"sha256\\":\\"'
 _LONGEST_HEADER = 100_000_000  # the limit that safetensors itself keeps
 
 
-def write_model(
-    path: str | PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
-) -> None:
+def write_model(path: str | PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write a model file, whole or not at all; an older file at `path` stays until then.
 
     Parameters
@@ -136,9 +134,7 @@ def _checked_tensors(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[A
     arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise ParameterError(
-                f"the tensor {name!r} has dtype {array.dtype}, which a model file cannot hold."
-            )
+            raise ParameterError(f"the tensor {name!r} has dtype {array.dtype}, which a model file cannot hold.")
         if name == "__metadata__":
             raise ParameterError("no tensor may have the name '__metadata__'.")
     return arrays

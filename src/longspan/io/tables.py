@@ -203,9 +203,7 @@ class _Reader:
         for name, number in zip(named.values(), lacking, strict=True):
             if number:
                 row, key, _ = first_row(self.connection, name, columns.missing(name), shown=columns.series)
-                raise TableError(
-                    f"{name!r} is missing in {number} rows; the first is row {row}, of series {key}."
-                )
+                raise TableError(f"{name!r} is missing in {number} rows; the first is row {row}, of series {key}.")
 
     def summarise(self) -> dict[str, Array]:
         """Return the key s and the number of rows n of every series, and what must be one value in each."""

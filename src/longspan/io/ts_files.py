@@ -130,18 +130,14 @@ class _Body:
         columns = [_numbers(text) for text in (_unstamped(line) if self.stamped else line.split(":"))]
         for j, column in enumerate(columns):
             if len(column) != len(columns[0]):
-                raise ValueError(
-                    f"dimension {j} has {len(column)} values, but dimension 0 has {len(columns[0])}."
-                )
+                raise ValueError(f"dimension {j} has {len(column)} values, but dimension 0 has {len(columns[0])}.")
         return np.array(columns).T
 
     def read_target(self, target: str) -> str | float:
         if self.targeted:
             return float(target)
         if self.labels and target not in self.labels:
-            raise ValueError(
-                f"the label {target!r} is not among those of @classLabel: {sorted(self.labels)}."
-            )
+            raise ValueError(f"the label {target!r} is not among those of @classLabel: {sorted(self.labels)}.")
         return target
 
     def check_shape(self, arrays: list[NDArray[np.float64]]) -> None:
@@ -150,9 +146,7 @@ class _Body:
         if features != expected:
             raise ValueError(f"there are {features} dimensions, but {expected} were expected.")
         if self.equal_length and steps != first_steps:
-            raise ValueError(
-                f"there are {steps} steps, but @equalLength is true and others have {first_steps}."
-            )
+            raise ValueError(f"there are {steps} steps, but @equalLength is true and others have {first_steps}.")
 
 
 def _flag(metadata: dict[str, str], name: str) -> bool:

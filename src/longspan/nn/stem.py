@@ -1,4 +1,4 @@
-"""A convolutional stem: short patterns found first, and fewer steps for the recurrent layers to carry memory over."""
+"""A convolutional stem: short patterns found first, and fewer steps for the recurrent layers to remember over."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ConvStem(nn.Module):
         steps = _channels_first(input, dense)
         for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
             here = None if dense else _within(lengths, steps.device)
-            steps = F.relu(_normalise(convolution(steps), norm, here))
+            steps = F.relu(_normalise(convolution(steps), cast(nn.BatchNorm1d, norm), here))
             if stride > 1:
                 steps = F.max_pool1d(steps, stride, ceil_mode=True)
                 lengths = -(-lengths // stride)
@@ -88,14 +88,21 @@ def _within(lengths: Tensor, device: torch.device) -> Tensor:
     return (torch.arange(int(lengths[0])) < lengths[:, None]).to(device)
 
 
-def _normalise(steps: Tensor, norm: nn.Module, within: Tensor | None) -> Tensor:
+def _normalise(steps: Tensor, norm: nn.BatchNorm1d, within: Tensor | None) -> Tensor:
     """Normalise each channel over the steps of all sequences; beyond their ends there is zero."""
     if within is None:
-        return cast(Tensor, norm(steps))
+        return _batch_norm(steps, norm)
     rows = steps.transpose(1, 2)
     normalised = rows.new_zeros(rows.shape)
-    normalised[within] = norm(rows[within])
+    normalised[within] = _batch_norm(rows[within], norm)
     return normalised.transpose(1, 2)
+
+
+def _batch_norm(values: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+    """Normalise by the batch, or, if that is a single step, by what was seen so far: one step has no variance."""
+    if values.numel() > values.shape[1]:
+        return cast(Tensor, norm(values))
+    return F.batch_norm(values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
 
 
 def _packed_rows(steps: Tensor, lengths: Tensor, dense: bool) -> Tensor:

@@ -56,9 +56,7 @@ def as_sequences(X: Any, *, allow_missing: bool = False, warn_layout: bool = Tru
         sequences = Sequences.from_list(X) if is_list_like(X) else Sequences.from_array(X)
         if warn_layout:
             _warn_if_channels_first(sequences)
-    refuse_non_finite(
-        sequences.values, sequences.offsets, sequences.feature_names, allow_missing=allow_missing
-    )
+    refuse_non_finite(sequences.values, sequences.offsets, sequences.feature_names, allow_missing=allow_missing)
     return sequences
 
 

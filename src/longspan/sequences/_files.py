@@ -44,9 +44,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def file_header(
-    offsets: NDArray[np.int64], values: NDArray[np.float32], names: tuple[str, ...] | None
-) -> bytes:
+def file_header(offsets: NDArray[np.int64], values: NDArray[np.float32], names: tuple[str, ...] | None) -> bytes:
     """Return the safetensors header of a file of `offsets`, then `values`."""
     split, end = offsets.nbytes, offsets.nbytes + values.nbytes
     header = {

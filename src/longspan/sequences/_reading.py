@@ -79,9 +79,7 @@ def check_array_shape(shape: tuple[int, ...]) -> None:
         raise EmptyDataError(f"there are no sequences: X has shape {shape}.")
     if not all(shape):
         # The wording after the colon is what scikit-learn's checks look for.
-        raise EmptyDataError(
-            f"every sequence is empty: 0 feature(s) (shape={shape}) while a minimum of 1 is required."
-        )
+        raise EmptyDataError(f"every sequence is empty: 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
 
 
 def check_equal_features(arrays: Sequence[NDArray[Any]]) -> None:

@@ -71,9 +71,7 @@ class Sequences:
 
     __slots__ = ("_feature_names", "_offsets", "_values")
 
-    def __init__(
-        self, values: ArrayLike, offsets: ArrayLike, feature_names: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, values: ArrayLike, offsets: ArrayLike, feature_names: Sequence[str] | None = None) -> None:
         block = as_float32(values, "values")
         if block.ndim != 2 or block.shape[1] == 0:
             raise ShapeError(f"values must have shape (rows, features), but have shape {block.shape}.")
