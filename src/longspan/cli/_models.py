@@ -59,6 +59,7 @@ def facts_of(estimator: "Estimator") -> dict[str, Any]:
         "cell": estimator.cell,
         "parameters": count_parameters(estimator),
         "epochs": estimator.n_iter_,
+        "best_epoch": estimator.best_epoch_,
         "stop_reason": estimator.stop_reason_,
     }
 
