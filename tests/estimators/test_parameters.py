@@ -95,7 +95,7 @@ def test_a_bad_value_of_a_classifier_is_refused_by_name(name: str, value: Any) -
         {"cell_options": {"peephole": True, "layer_norm": True, "zoneout": 0.1}},
         {"device": "cpu"},
     ],
-    ids="-".join,
+    ids=lambda good: "-".join(f"{name}={type(value).__name__}" for name, value in good.items()),
 )
 def test_a_good_value_is_taken(good: dict[str, Any]) -> None:
     fitted = classifier(**good).fit(X, signs(X))
