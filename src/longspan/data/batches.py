@@ -1,7 +1,7 @@
 """Batches of sequences, packed with one gather and without padding.
 
 Sequences of like length go into one batch, sorted by falling length, and their rows are laid out time-major, as
-`torch.nn.utils.rnn.PackedSequence` has them: nothing above ever computes on a padded step.
+`torch.nn.utils.rnn.PackedSequence` has them, so that no padding is ever stored and recurrent layers compute on none.
 """
 
 from collections.abc import Iterator
