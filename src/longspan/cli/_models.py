@@ -20,8 +20,7 @@ _OF_CLASSIFIERS = {"class_weight", "label_smoothing"}
 
 def make_estimator(task: Task, parameters: Mapping[str, Any], **others: Any) -> "Estimator":
     """Return an estimator whose parameters can be worked with."""
-    from longspan.estimators import LSTMClassifier, LSTMRegressor
-    from longspan.estimators._parameters import check_parameters
+    from longspan.estimators import LSTMClassifier, LSTMRegressor, check_parameters
 
     misplaced = [f"--{name.replace('_', '-')}" for name in parameters if name in _OF_CLASSIFIERS]
     if misplaced and task is Task.regress:

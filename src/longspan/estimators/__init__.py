@@ -3,11 +3,12 @@
 from os import PathLike
 from typing import Any
 
+from longspan.estimators._parameters import check_parameters
 from longspan.estimators._persistence import load_estimator
 from longspan.estimators.classifier import LSTMClassifier
 from longspan.estimators.regressor import LSTMRegressor
 
-__all__ = ["LSTMClassifier", "LSTMRegressor", "load"]
+__all__ = ["LSTMClassifier", "LSTMRegressor", "check_parameters", "load"]
 
 _CLASSES: dict[str, type] = {cls.__name__: cls for cls in (LSTMClassifier, LSTMRegressor)}
 

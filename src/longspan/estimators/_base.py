@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from longspan.data import Batches, ChannelScaler, indicate_missing
 from longspan.errors import ParameterError, ShapeError
 from longspan.estimators._inputs import read_sequences
+from longspan.estimators._persistence import save_estimator
 from longspan.estimators._recipe import DataShape, Recipe, choose_recipe
 from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.sequences import Sequences
@@ -330,8 +331,6 @@ class SequenceEstimator(BaseEstimator):
         OSError
             If the file cannot be written, for example because the disk is full.
         """
-        from longspan.estimators._persistence import save_estimator
-
         check_is_fitted(self, "network_")
         save_estimator(self, path, notes)
 

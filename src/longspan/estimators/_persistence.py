@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from longspan.data import ChannelScaler
 from longspan.errors import LongspanError, ModelFileError
@@ -18,17 +18,12 @@ from longspan.io import read_model, write_model
 from longspan.tasks import NetworkConfig, SequenceNetwork
 from longspan.training import TrainingSettings
 
-if TYPE_CHECKING:
-    from longspan.estimators._base import SequenceEstimator
-
 _NETWORK = "network."
 _TARGETS = "target_scaler."
 
 
-def save_estimator(
-    estimator: "SequenceEstimator", path: str | PathLike[str], notes: Mapping[str, Any] | None = None
-) -> None:
-    """Write a fitted estimator; see `SequenceEstimator.save`."""
+def save_estimator(estimator: BaseEstimator, path: str | PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
+    """Write a fitted estimator; see its method `save`."""
     tensors = {
         _NETWORK + name: tensor.detach().cpu().contiguous().numpy()
         for name, tensor in estimator.network_.state_dict().items()
@@ -65,7 +60,7 @@ def load_estimator(path: str | PathLike[str], classes: dict[str, type]) -> Any:
     return estimator
 
 
-def _plain_parameters(estimator: "SequenceEstimator") -> dict[str, Any]:
+def _plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
     """Return the parameters; a RandomState is the numbers of its state."""
     parameters: dict[str, Any] = estimator.get_params(deep=False)
     if isinstance(parameters["random_state"], np.random.RandomState):
@@ -118,7 +113,7 @@ _LARGEST_ARRAY = 1 << 28
 """Bytes; a made-up dtype such as U1000000000 would need far more."""
 
 
-def _fitted_values(estimator: "SequenceEstimator") -> dict[str, Any]:
+def _fitted_values(estimator: BaseEstimator) -> dict[str, Any]:
     values = {name: _plain(getattr(estimator, name)) for name in _VALUES if hasattr(estimator, name)}
     present = {name: getattr(estimator, name) for name in _ARRAYS if hasattr(estimator, name)}
     return {"values": values, "arrays": {name: _array_to_plain(array) for name, array in present.items()}}
@@ -162,7 +157,7 @@ def _rebuild(estimator_class: type, config: dict[str, Any], tensors: dict[str, N
     return estimator
 
 
-def _restore_fitted(estimator: "SequenceEstimator", fitted: dict[str, Any]) -> None:
+def _restore_fitted(estimator: BaseEstimator, fitted: dict[str, Any]) -> None:
     """Set what `_fitted_values` took, and nothing else, whatever the file says."""
     optional = {"n_outputs_", "_targets_are_1d"} if isinstance(estimator, ClassifierMixin) else set()
     for name in _VALUES.keys() - (optional - fitted["values"].keys()):

@@ -98,7 +98,7 @@ def classifier_choices(shape: DataShape) -> dict[str, Any]:
     """
     return {
         **_common_choices(shape),
-        "max_epochs": _epochs(shape, steps=600),
+        "max_epochs": _epochs(shape, steps=500),
         "input_noise": 0.1,
         "amplitude_noise": 0.1,
         "validation_fraction": 0.0,
