@@ -158,3 +158,27 @@ def test_data_on_disk_are_read_piece_by_piece(
     monkeypatch.setattr("longspan.data.scaling._CHUNK", 1000)
     read(mapped)
     assert 0 < CountedReads.largest <= most
+
+
+def test_one_long_sequence_does_not_fill_up_many_short_ones() -> None:
+    lengths = [10] * 40 + [10_000]
+    sequences = Sequences.from_list([np.zeros(length) for length in lengths])
+    batches = Batches(sequences, batch_size=64)
+    seen = [batch.index for batch in batches.shuffled(np.random.default_rng(0))]
+    assert sorted(np.concatenate(seen).tolist()) == list(range(41))
+    for index in seen:
+        kept = sequences.lengths[index]
+        assert kept.max() * len(kept) <= 3 * kept.sum()
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(3, [8]), (20, [16, 8]), (16, [16])])
+def test_tiles_are_filled_with_the_last_sequence(count: int, sizes: list[int]) -> None:
+    sequences = Sequences.from_list([np.zeros(5)] * count)
+    batches = list(Batches(sequences, batch_size=18).longest_first(tile=8))
+    assert [len(batch.index) for batch in batches] == sizes
+    assert set(np.concatenate([batch.index for batch in batches]).tolist()) == set(range(count))
+
+
+def test_a_long_sequence_is_not_repeated_for_a_tile() -> None:
+    batches = list(Batches(Sequences.from_list([np.zeros(100)]), batch_size=8, max_rows=300).longest_first(tile=8))
+    assert [batch.index.tolist() for batch in batches] == [[0]]

@@ -19,7 +19,7 @@ sets = st.lists(
 def merged_content(items: list[tuple[list[float], bytes]], weights: np.ndarray) -> list[tuple[tuple, bytes, float]]:
     """What is left, in the order that `merge_duplicates` chose."""
     sequences = Sequences.from_list([values for values, _ in items])
-    index, sums = merge_duplicates(sequences, weights, [label for _, label in items])
+    index, sums, _ = merge_duplicates(sequences, weights, [label for _, label in items])
     return [(tuple(items[i][0]), items[i][1], total) for i, total in zip(index, sums, strict=True)]
 
 
@@ -51,7 +51,7 @@ def test_no_label_can_pass_for_a_part_of_the_values() -> None:
     """Two steps without a label, and one step whose label has the bytes of the second."""
     label = np.float32([2.0]).tobytes()
     sequences = Sequences.from_list([[1.0, 2.0], [1.0]])
-    index, _ = merge_duplicates(sequences, np.ones(2), [b"", label])
+    index, *_ = merge_duplicates(sequences, np.ones(2), [b"", label])
     assert len(index) == 2
 
 
@@ -64,5 +64,14 @@ def test_the_order_comes_from_the_values_first() -> None:
 
 def test_gaps_are_content_too() -> None:
     sequences = Sequences.from_list([[1.0, np.nan], [1.0, np.nan], [np.nan, 1.0]])
-    _, weights = merge_duplicates(sequences, np.ones(3))
+    _, weights, _ = merge_duplicates(sequences, np.ones(3))
     assert sorted(weights) == [1.0, 2.0]
+
+
+def test_sequences_of_equal_values_are_twins_whatever_their_labels() -> None:
+    sequences = Sequences.from_list([[1.0, 2.0], [3.0], [1.0, 2.0], [1.0, 2.0]])
+    index, weights, twins = merge_duplicates(sequences, np.ones(4), [b"a", b"a", b"b", b"a"])
+    by_row = dict(zip(index.tolist(), twins.tolist(), strict=True))
+    assert sorted(by_row) == [0, 1, 2]
+    assert sorted(weights.tolist()) == [1.0, 1.0, 2.0]
+    assert by_row[0] == by_row[2] != by_row[1]

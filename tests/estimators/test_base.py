@@ -4,6 +4,7 @@ import copy
 import pickle
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 
 from longspan import Sequences
 from longspan.errors import LayoutWarning, ParameterError, ShapeError, TrainingError, TrainingWarning
+from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.training import Trainer
 from tests.estimators.small import assert_same_bits, classifier, ends, ragged, regressor, signs
 
@@ -411,3 +413,113 @@ def test_a_clone_is_unfitted_and_fits_alike(make: Maker, y: np.ndarray) -> None:
     twin = clone(fitted)
     assert not hasattr(twin, "network_")
     assert_same_bits(fitted, twin.fit(X, y))
+
+
+# All or nothing ---------------------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"warm_start": True, "hidden_size": 5},
+        {"groups": ["one too few"] * (len(X) - 1)},
+        {"sample_weight": [-1.0] * len(X)},
+        {"lr": -1},
+    ],
+    ids=str,
+)
+def test_a_fit_that_is_refused_leaves_what_was_fitted(
+    make: Maker, y: np.ndarray, refused: dict[str, Any], tmp_path: Path
+) -> None:
+    estimator = make().fit(X, y)
+    before, predicted = dict(vars(estimator)), estimator.predict(X)
+    arguments = {name: refused[name] for name in ("groups", "sample_weight") if name in refused}
+    parameters = {name: value for name, value in refused.items() if name not in arguments}
+    estimator.set_params(**parameters)
+    with pytest.raises((ValueError, TypeError)):
+        estimator.fit(X[::-1], np.roll(y, 1), **arguments)
+    assert {name: value for name, value in vars(estimator).items() if name not in parameters} == {
+        name: value for name, value in before.items() if name not in parameters
+    }
+    np.testing.assert_array_equal(estimator.predict(X), predicted)
+
+
+@both
+def test_a_warm_start_that_fails_loses_nothing(make: Maker, y: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = make(warm_start=True).fit(X, y)
+    predicted = estimator.predict(X)
+    epoch = Trainer.epoch
+
+    def broken_after_one(self: Trainer, *args: Any, **kwargs: Any) -> Any:
+        epoch(self, *args, **kwargs)
+        raise MemoryError
+
+    monkeypatch.setattr(Trainer, "epoch", broken_after_one)
+    with pytest.raises(MemoryError):
+        estimator.fit(X, np.roll(y, 1))
+    np.testing.assert_array_equal(estimator.predict(X), predicted)
+
+
+@both
+@pytest.mark.parametrize("changed", [{"per_step": True}, {"missing": "indicator"}, {"hidden_size": 7}], ids=str)
+def test_predictions_are_those_of_what_was_fitted_whatever_the_parameters_become(
+    make: Maker, y: np.ndarray, changed: dict[str, Any]
+) -> None:
+    estimator = make().fit(X, y)
+    expected = estimator.predict(X)
+    np.testing.assert_array_equal(estimator.set_params(**changed).predict(X), expected)
+
+
+@both
+def test_ctrl_c_in_a_later_fold_keeps_the_network_of_the_one_before(
+    make: Maker, y: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate, calls = Trainer.evaluate, []
+
+    def interrupted_at_the_start_of_fold_2(self: Trainer, batches: Any) -> dict[str, float]:
+        calls.append(self)
+        if len({id(trainer) for trainer in calls}) == 2:
+            raise KeyboardInterrupt
+        return evaluate(self, batches)
+
+    monkeypatch.setattr(Trainer, "evaluate", interrupted_at_the_start_of_fold_2)
+    with pytest.warns(TrainingWarning, match="network of fold 1 is kept"):
+        estimator = make(validation_folds=3).fit(X, y)
+    assert estimator.stop_reason_ == "interrupted"
+    assert len(estimator.predict(X)) == len(X)
+
+
+def test_fits_in_threads_do_not_disturb_each_other() -> None:
+    y = signs(X)
+    alone = [classifier(random_state=seed, dropout=0.5).fit(X, y).predict_proba(X) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        beside = list(
+            pool.map(lambda seed: classifier(random_state=seed, dropout=0.5).fit(X, y).predict_proba(X), range(4))
+        )
+    np.testing.assert_array_equal(alone, beside)
+
+
+def test_repeated_measurements_are_never_on_both_sides() -> None:
+    twice = X + X
+    targets = np.concatenate([ends(X), ends(X) + 1.0])  # equal values, different numbers: nothing is merged
+    estimator = regressor(validation_fraction=0.3)
+    everything = TrainingSet.merged(
+        Sequences.from_list(twice), TargetArray(targets, per_step=False), sample_weight=None, groups=None
+    )
+    assert len(everything.kept) == len(twice)
+    parts = [
+        everything.hold_out(0.3, how="random", stratify=None, seed=0),
+        *everything.folds(3, stratify=None, seed=0),
+    ]
+    for part in parts:
+        kept, held = ({index % len(X) for index in side.tolist()} for side in (part.kept, part.held))
+        assert held
+        assert not kept & held
+    assert estimator.fit(twice, targets).best_epoch_ >= 0
+
+
+def test_to_stop_early_is_to_hold_out() -> None:
+    estimator = classifier(n_iter_no_change=1, max_epochs=5, validation_fraction="auto", validation_folds="auto")
+    assert estimator.fit(X, signs(X)).recipe_.validation_fraction == 0.1
+    assert "validation_loss" in estimator.history_[0]

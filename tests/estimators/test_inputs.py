@@ -193,3 +193,5 @@ def test_bad_groups_are_refused(make: Callable[..., Any], y: Any) -> None:
             make(validation_fraction=0.3).fit(X, y, groups=groups)
     with pytest.raises(DataError, match="one kind"):
         make(validation_fraction=0.3).fit(X, y, groups=np.array(["a", 1] * 12, object))
+    with pytest.raises(DataError, match="NaN or None"):
+        make(validation_fraction=0.3).fit(X, y, groups=np.array(["a", None] * 12, object))

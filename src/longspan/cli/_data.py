@@ -1,5 +1,6 @@
 """The data that a person names: columns of a table, or a ``.ts`` file, and a part held out of them."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -11,7 +12,7 @@ import typer
 from longspan.cli._options import Group, option
 from longspan.cli._output import counted
 from longspan.cli._values import split_names
-from longspan.errors import DataError, ModelFileError, TargetError
+from longspan.errors import DataError, LongspanWarning, ModelFileError, TargetError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -253,4 +254,23 @@ def hold_out(examples: Examples, fraction: float, task: Task, seed: int) -> tupl
     kept, held = split_sequences(
         len(examples.sequences), fraction, groups=examples.groups, stratify=labels, random_state=seed
     )
-    return examples.take(kept), examples.take(held)
+    training, testing = examples.take(kept), examples.take(held)
+    warn_of_unseen_labels(training, testing, task)
+    return training, testing
+
+
+def warn_of_unseen_labels(training: Examples, testing: Examples, task: Task) -> None:
+    """Warn of labels that are tested on but never learned."""
+    if task is not Task.classify:
+        return
+    unseen = sorted(map(str, set(testing.flat_targets.tolist()) - set(training.flat_targets.tolist())))
+    if not unseen:
+        return
+    some = ", ".join(unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+    hint = "" if training.groups is None else "\n  A group is never on both sides: does the group decide the label?"
+    warnings.warn(
+        f"{counted(len(unseen), 'label')} of the test part never occur in training, and cannot be predicted: {some}."
+        f"{hint}",
+        LongspanWarning,
+        stacklevel=2,
+    )

@@ -1,7 +1,8 @@
 """Estimators from options, checked before any data are read, and the files that they go to."""
 
 import os
-from collections.abc import Mapping
+from glob import glob
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,8 @@ def facts_of(estimator: "Estimator") -> dict[str, Any]:
     }
 
 
-def check_can_write(path: Path, *, besides: str) -> None:
-    """Raise before the work, not after it, where a file could not be written, or would replace the data."""
+def check_can_write(path: Path, *, besides: Iterable[str | Path]) -> None:
+    """Raise before the work, not after it, where a file could not be written, or would replace what is read."""
     folder = path.parent
     if path.is_dir():
         raise IsADirectoryError(None, "is a folder; name a file in it", str(path))
@@ -72,5 +73,9 @@ def check_can_write(path: Path, *, besides: str) -> None:
         raise DataFileNotFoundError(f"there is no folder {folder} to write {path.name} into.")
     if not os.access(folder, os.W_OK):
         raise PermissionError(None, "may not be written to", str(folder))
-    if path.exists() and Path(besides).exists() and path.samefile(besides):
-        raise ParameterError(f"{path} is the data: the result would replace it.")
+    if not path.exists():
+        return
+    for source in besides:
+        files = [source] if Path(source).exists() else glob(str(source), recursive=True)
+        if any(path.samefile(file) for file in files):
+            raise ParameterError(f"{path} is read too, as {source}: the result would replace it.")

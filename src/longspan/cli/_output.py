@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,9 +14,19 @@ from typing import Any, NoReturn, TextIO
 
 import typer
 
+from longspan.cli._options import NETWORK, TRAINING
 from longspan.errors import LongspanError, ParameterError, TrainingWarning
 
 _WIDEST = 1000
+
+_TRACEBACK = "LONGSPAN_TRACEBACK"
+_SWITCHES = {"per_step", *(row.name for row in (*NETWORK, *TRAINING) if not row.metavar)}
+_NAMES = {*("series", "time", "target", "features", "group", "query", "table"), *_SWITCHES}
+_NAMES |= {row.name for row in (*NETWORK, *TRAINING)}
+_ARGUMENT = re.compile(
+    rf"(?<![\w.-])(?P<name>{'|'.join(sorted(_NAMES))})="
+    r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|\([\w, '"]*\)|-?\d+(?:\.\d+)?|\w+)?"""
+)
 
 BAD_USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -145,16 +157,22 @@ def failures_in_words(*, json: bool) -> Iterator[None]:
     try:
         with _warnings_in_words():
             yield
+    except typer.Abort:
+        raise
     except UsageError as error:
         context = getattr(error, "ctx", None)
         hint = f"\n  See:  {context.command_path} --help" if context is not None else ""
-        fail(error.format_message() + hint, type(error).__name__, BAD_USAGE, json=json)  # type: ignore[attr-defined]
+        fail(_tidy(error.format_message()) + hint, type(error).__name__, BAD_USAGE, json=json)  # type: ignore[attr-defined]
     except ParameterError as error:
-        fail(str(error), type(error).__name__, BAD_USAGE, json=json)
+        fail(as_options(str(error)), type(error).__name__, BAD_USAGE, json=json)
     except (LongspanError, MemoryError) as error:
-        fail(str(error) or "there is not enough memory.", type(error).__name__, FAILURE, json=json)
+        fail(as_options(str(error)) or "there is not enough memory.", type(error).__name__, FAILURE, json=json)
     except OSError as error:
         fail(_said_by_system(error), type(error).__name__, FAILURE, json=json)
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        fail(_unforeseen(error), type(error).__name__, FAILURE, json=json)
 
 
 def fail(message: str, kind: str, code: int, *, json: bool) -> NoReturn:
@@ -163,6 +181,44 @@ def fail(message: str, kind: str, code: int, *, json: bool) -> NoReturn:
     if json:
         print_json({"error": {"type": kind, "message": message}})
     sys.exit(code)
+
+
+def _tidy(message: str) -> str:
+    """Return the message of typer in one line, without what its parts say of themselves."""
+    return " ".join(message.split()).replace("Value error, ", "")
+
+
+def _unforeseen(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return f"{what}; this looks like a fault in longspan; set {_TRACEBACK}=1 to see where"
+
+
+def as_options(message: str) -> str:
+    """Return a message in which arguments, as they are named in Python, are the options of the command line.
+
+    Examples
+    --------
+    >>> as_options('choose missing="indicator", or read it with per_step=True')
+    'choose --missing indicator, or read it with --per-step'
+    >>> as_options("Use stem=None. Name the features with features=, not x=3.")
+    'Use --stem none. Name the features with --features, not x=3.'
+    """
+    return _ARGUMENT.sub(_as_option, message)
+
+
+def _as_option(argument: re.Match[str]) -> str:
+    name, value = argument["name"].replace("_", "-"), argument["value"] or ""
+    if argument["name"] in _SWITCHES and value in ("True", "False"):
+        return f"--{name}" if value == "True" else f"--no-{name}"
+    word = value.strip("\"'")
+    if value.startswith("("):
+        word = ",".join(part.strip() for part in value.strip("()").split(",") if part.strip())
+    elif value in ("None", "True", "False"):
+        word = value.lower()
+    elif not word.replace("_", "").isalnum() and value[:1] in "\"'":
+        word = value
+    return f"--{name} {word}".rstrip()
 
 
 def _said_by_system(error: OSError) -> str:
@@ -188,4 +244,4 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    tell(f"warning: {message}")
+    tell(f"warning: {as_options(str(message))}")

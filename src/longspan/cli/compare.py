@@ -52,7 +52,9 @@ def compare(
     parameters: dict[str, Any],
     cells: Annotated[str, typer.Option(metavar="CELL,...", help="What to compare.")] = _CELLS,
     seeds: Annotated[int, typer.Option(help="Times to start anew, with a new part held out.", min=1)] = 5,
-    folds: Annotated[int | None, typer.Option(help="Hold out every sequence once instead, in so many parts.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Hold out every sequence once instead, in so many parts.", min=2)
+    ] = None,
     test_fraction: Annotated[float, typer.Option(help="Share of sequences held out.", min=0.01, max=0.99)] = 0.2,
     pictures: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the picture goes.")] = Path(
         "longspan-compare"
@@ -112,7 +114,7 @@ def _folds(examples: Examples, task: Task, folds: int) -> Iterator[Any]:
     from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
     units = len(examples.sequences) if examples.groups is None else len(set(examples.groups.tolist()))
-    if not 2 <= folds <= units:
+    if folds > units:
         raise DataError(f"{units} sequences or groups cannot be dealt into {folds} folds.")
     by_class = task is Task.classify and not isinstance(examples.targets, list)
     dealer: Any = KFold(folds, shuffle=True, random_state=0)

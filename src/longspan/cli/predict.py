@@ -11,7 +11,7 @@ from longspan.cli._models import check_can_write
 from longspan.cli._options import Json
 from longspan.cli._output import Output, plain, shown
 from longspan.cli._scores import NAMES, flat, score
-from longspan.errors import ModelFileError
+from longspan.errors import FormatError, ModelFileError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,8 @@ def predict(
     """Load, read, predict, write."""
     output = Output(json)
     if out is not None:
-        check_can_write(out, besides=data)
+        check_can_write(out, besides=[data, model])
+        _check_suffix(out)
     estimator = _load(model)
     task = Task.classify if hasattr(estimator, "classes_") else Task.regress
     if proba and task is Task.regress:
@@ -62,11 +63,21 @@ def predict(
         _write(output, out, rows, len(predicted))
     else:
         _show(output, rows, len(predicted))
-        result["predictions"] = _records(rows) if json else None
+        # Who asks for scores wants no thousands of predictions around them.
+        result |= {"predictions": _records(rows)} if json and not scored else {}
     if scored:
         result["score"] = score(task, examples.flat_targets, predicted)
         output.table(("", "score"), [(NAMES[name], value) for name, value in result["score"].items()])
     output.result(result)
+
+
+def _check_suffix(out: Path) -> None:
+    from longspan.io.tables import writing_options
+
+    try:
+        writing_options(out)
+    except FormatError as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from error
 
 
 def _load(path: Path) -> "Estimator":

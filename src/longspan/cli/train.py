@@ -18,6 +18,7 @@ from longspan.cli._data import (
     hold_out,
     is_ts,
     read_examples,
+    warn_of_unseen_labels,
 )
 from longspan.cli._models import check_can_write, facts_of, fit, make_estimator
 from longspan.cli._options import Json, Verbose, estimator_parameters, with_groups
@@ -58,7 +59,7 @@ def train(
 ) -> None:
     """Read, hold out, train, save, test, draw."""
     output = Output(json, verbose)
-    check_can_write(out, besides=data)
+    check_can_write(out, besides=[data] if test is None else [data, test])
     estimator = make_estimator(
         task,
         parameters,
@@ -98,7 +99,9 @@ def _parts(
 ) -> tuple[Examples, Examples | None]:
     """Return what to learn from, and what to test on."""
     if test is not None:
-        return examples, read_examples(test, Columns() if is_ts(test) else examples.columns, task=task)
+        testing = read_examples(test, Columns() if is_ts(test) else examples.columns, task=task)
+        warn_of_unseen_labels(examples, testing, task)
+        return examples, testing
     if fraction <= 0:
         return examples, None
     return hold_out(examples, fraction, task, seed)

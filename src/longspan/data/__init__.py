@@ -5,7 +5,7 @@ from longspan.data.datasets import SpeakerData, load_japanese_vowels
 from longspan.data.merging import merge_duplicates
 from longspan.data.missing import indicate_missing
 from longspan.data.scaling import ChannelScaler
-from longspan.data.splitting import split_sequences
+from longspan.data.splitting import number_groups, split_sequences
 
 __all__ = [
     "Batch",
@@ -19,6 +19,7 @@ __all__ = [
     "indicate_missing",
     "load_japanese_vowels",
     "merge_duplicates",
+    "number_groups",
     "pack_rows",
     "split_sequences",
 ]

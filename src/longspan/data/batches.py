@@ -18,6 +18,9 @@ from longspan.sequences import Sequences
 _LENGTH_JITTER = 0.5
 """Share by which a length is blurred before sequences are grouped by it: batches stay mixed from epoch to epoch."""
 
+_MAX_FILLING = 3.0
+"""A batch is cut in two when as a padded array it would have so many times as many steps as it really has."""
+
 
 class PackedRows(NamedTuple):
     """Where the rows of a batch lie in the block of all sequences.
@@ -164,7 +167,7 @@ class Batches:
         self._lengths = sequences.lengths
 
     def __len__(self) -> int:
-        """Return how many batches a shuffled pass has."""
+        """Return how many batches a shuffled pass has, or a few less where lengths differ very much."""
         return -(-len(self.index) // self.batch_size)
 
     def shuffled(self, rng: np.random.Generator) -> Iterator[Batch]:
@@ -176,17 +179,35 @@ class Batches:
             order = order[np.argsort(blurred, kind="stable")]
         parts = np.array_split(order, len(self))
         for number in rng.permutation(len(parts)):
-            yield self._batch(parts[number])
+            for part in self._of_like_length(parts[number]):
+                yield self._batch(part)
 
-    def longest_first(self) -> Iterator[Batch]:
-        """Yield every sequence once, longest first, always in the same batches."""
+    def longest_first(self, *, tile: int = 1) -> Iterator[Batch]:
+        """Yield every sequence, longest first, always in the same batches.
+
+        Batches hold a multiple of `tile` sequences, as far as `max_rows` allows; the last sequence is repeated where
+        there are too few. Matrix kernels add up the rows that are left over in another order, and the last bits of a
+        result would depend on how many neighbours a sequence has.
+        """
         order = self.index[np.argsort(-self._lengths[self.index], kind="stable")]
         while len(order):
             size = self.batch_size
             if self.max_rows is not None:
                 size = min(size, max(1, self.max_rows // int(self._lengths[order[0]])))
-            yield self._batch(order[:size])
-            order = order[size:]
+            if size >= tile:
+                size -= size % tile
+            part, order = order[:size], order[size:]
+            missing = -len(part) % tile if size >= tile else 0
+            yield self._batch(np.concatenate([part, np.repeat(part[-1:], missing)]))
+
+    def _of_like_length(self, part: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Cut a batch where one long sequence would have many short ones filled up to its length in a stem."""
+        lengths = self._lengths[part]
+        if lengths.max() * len(part) <= _MAX_FILLING * lengths.sum():
+            return [part]
+        part = part[np.argsort(lengths, kind="stable")]
+        place = int(np.diff(np.log(np.sort(lengths))).argmax()) + 1
+        return self._of_like_length(part[:place]) + self._of_like_length(part[place:])
 
     def _batch(self, index: NDArray[np.int64]) -> Batch:
         lengths = self._lengths[index]

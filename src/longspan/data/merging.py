@@ -15,7 +15,7 @@ from longspan.sequences import Sequences
 
 def merge_duplicates(
     sequences: Sequences, weights: NDArray[np.float64], *labels: list[bytes]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     """Choose one of each group of identical sequences, in an order that depends on their content alone.
 
     Parameters
@@ -33,21 +33,28 @@ def merge_duplicates(
         The sequences that stand for themselves and their copies.
     weights : ndarray of float64
         The sum of the weights of each and its copies.
+    twins : ndarray of int64
+        A number for each; sequences of equal values have equal numbers, whatever their labels.
 
     Examples
     --------
     >>> twice = Sequences.from_array(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
-    >>> index, weights = merge_duplicates(twice, np.ones(3))
+    >>> index, weights, twins = merge_duplicates(twice, np.ones(3))
     >>> sorted(zip(index.tolist(), weights.tolist()))
     [(0, 2.0), (1, 1.0)]
     """
     present = np.flatnonzero(weights > 0)
-    digests = np.array([_digest(sequences[i], *(label[i] for label in labels)) for i in present], dtype="S64")
-    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    starts, values = sequences.offsets.tolist(), sequences.values
+    digests = np.array(
+        [_digest(values[starts[i] : starts[i + 1]], *(label[i] for label in labels)) for i in present.tolist()],
+        dtype="S64",
+    )
+    distinct, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    twins = np.unique(distinct.astype("S32"), return_inverse=True)[1]  # the first half, which is of the values
     # Added in the order of their size: rounding does not depend on the order of the rows.
     order = np.lexsort((weights[present], group))
     sums = np.bincount(group[order], weights[present][order], minlength=len(first))
-    return present[first], sums.astype(np.float64)
+    return present[first], sums.astype(np.float64), twins
 
 
 def _digest(values: NDArray[np.float32], *labels: bytes) -> str:

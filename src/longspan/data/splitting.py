@@ -78,20 +78,39 @@ def split_sequences(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def number_groups(groups: ArrayLike, n_sequences: int) -> NDArray[np.int64]:
+    """Return the groups as numbers from 0 on, shape (N,), in their sorted order.
+
+    Raises
+    ------
+    ShapeError, DataError
+        If `groups` does not name one group a sequence, leaves one unnamed, or mixes text with numbers.
+
+    Examples
+    --------
+    >>> number_groups(["bo", "al", "bo"], 3)
+    array([1, 0, 1])
+    """
+    names = np.asarray(groups)
+    if names.shape != (n_sequences,):
+        raise ShapeError(
+            f"groups must name one group for each of the {n_sequences} sequences, but has shape {names.shape}."
+        )
+    if any(name is None or name != name for name in names.tolist()):  # NaN differs from itself
+        raise DataError("groups holds NaN or None: every sequence must belong to a group that is known.")
+    try:
+        numbers: NDArray[np.int64] = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    except TypeError as error:
+        raise DataError(f"groups must all be of one kind, text or numbers, to be told apart: {error}.") from error
+    return numbers
+
+
 def _units(n_sequences: int, groups: ArrayLike | None) -> tuple[int, NDArray[np.int64]]:
     """Return how many things are dealt out, and to which of them each sequence belongs."""
     if groups is None:
         return n_sequences, np.arange(n_sequences)
-    groups = np.asarray(groups)
-    if groups.shape != (n_sequences,):
-        raise ShapeError(
-            f"groups must name one group for each of the {n_sequences} sequences, but has shape {groups.shape}."
-        )
-    try:
-        names, unit_of = np.unique(groups, return_inverse=True)
-    except TypeError as error:
-        raise DataError(f"groups must all be of one kind, text or numbers, to be told apart: {error}.") from error
-    return len(names), unit_of.astype(np.int64)
+    unit_of = number_groups(groups, n_sequences)
+    return int(unit_of.max()) + 1, unit_of
 
 
 def _last_units(unit_of: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -1,10 +1,14 @@
 """What every estimator shares: its parameters, one way to train, one way to run the network over data."""
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
+from functools import wraps
 from os import PathLike
-from typing import Any, Self
+from threading import RLock
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -13,8 +17,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from longspan.data import Batches, ChannelScaler, indicate_missing
-from longspan.errors import ParameterError, ShapeError
+from longspan.data import Batches, ChannelScaler, indicate_missing, number_groups
+from longspan.errors import ParameterError, TrainingWarning
 from longspan.estimators._inputs import read_sequences
 from longspan.estimators._persistence import save_estimator
 from longspan.estimators._recipe import DataShape, Recipe, choose_recipe
@@ -33,8 +37,33 @@ _TILE = 8
 a prediction would depend, by its last bits, on how many neighbours it has."""
 
 
+_SEEDING = RLock()
+"""Held while torch's generators, of which a process has one set, are seeded for a fit: fits in threads take turns."""
+
+_M = TypeVar("_M", bound=Callable[..., Any])
+
+
+def all_or_nothing(fit: _M) -> _M:
+    """Leave an estimator as it was when `fit` fails: what was fitted before stays fitted, and nothing is half done."""
+
+    @wraps(fit)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return cast(_M, guarded)
+
+
 class SequenceEstimator(BaseEstimator):
     """Base of the estimators: reads sequences, trains a `Task`, keeps the network."""
+
+    network_: SequenceNetwork
+    recipe_: Recipe
 
     def __init__(
         self,
@@ -126,7 +155,8 @@ class SequenceEstimator(BaseEstimator):
 
     def _read_X(self, X: Any, *, reset: bool = False) -> Sequences:
         """Read X for fitting (`reset`) or predicting."""
-        told = self.missing == "indicator"
+        # Afterwards the network decides, whatever the parameter has become: it has channels for what is missing or not.
+        told = self.missing == "indicator" if reset else self.network_.config.input_size > self.n_sequence_features_
         sequences = read_sequences(self, X, reset=reset, allow_missing=told)
         return indicate_missing(sequences) if told else sequences
 
@@ -142,55 +172,65 @@ class SequenceEstimator(BaseEstimator):
         """Train to the end."""
         goes_on = self.warm_start and hasattr(self, "network_")
         self.__dict__.pop("_trainer", None)
-        groups = _read_groups(groups, sequences)
-        everything = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=groups)
+        numbered = None if groups is None else number_groups(groups, len(sequences))
+        everything = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=numbered)
         self.recipe_ = self._choose_recipe(everything, output_size)
         seed = self._draw_seed()
         if self.recipe_.validation_folds and not goes_on:
-            return self._fit_by_folds(everything, groups, seed)
+            return self._fit_by_folds(everything, seed)
+        fraction = self.recipe_.validation_fraction or (0.1 if self.recipe_.validation_folds else 0.0)
         training_set = everything.hold_out(
-            self.recipe_.validation_fraction,
-            how=self.validation_split,
-            groups=groups,
-            stratify=self._stratify(targets),
-            seed=seed,
+            fraction, how=self.validation_split, stratify=self._stratify(targets), seed=seed
         )
         self._train(training_set, seed, goes_on=goes_on)
         return self
 
-    def _fit_by_folds(self, everything: TrainingSet, groups: NDArray[Any] | None, seed: int) -> Self:
+    def _fit_by_folds(self, everything: TrainingSet, seed: int) -> Self:
         """Choose the number of epochs by cross-validation, then train on everything for so many."""
-        folds = everything.folds(
-            self.recipe_.validation_folds, groups=groups, stratify=self._stratify(everything.targets), seed=seed
-        )
-        losses = []
+        folds = everything.folds(self.recipe_.validation_folds, stratify=self._stratify(everything.targets), seed=seed)
+        losses: list[list[float]] = []
         for number, fold in enumerate(folds, start=1):
-            trainer = self._train(fold, seed, title=f", fold {number} of {len(folds)}")
+            try:
+                trainer = self._train(fold, seed, title=f", fold {number} of {len(folds)}")
+            except KeyboardInterrupt:
+                if not losses:
+                    raise
+                return self._interrupted_after(number - 1)
             if trainer.stop_reason == "interrupted":
                 return self
             losses.append(trainer.validation_losses)
         epochs = min(map(len, losses))  # a fold may have stopped early
         curve = np.nan_to_num(np.mean([fold[:epochs] for fold in losses], axis=0), nan=np.inf)
         self.recipe_ = replace(self.recipe_, training=replace(self.recipe_.training, stop_after=int(curve.argmin())))
-        self._train(everything, seed)
+        try:
+            self._train(everything, seed)
+        except KeyboardInterrupt:
+            return self._interrupted_after(len(folds))
         for record in self.history_:
             record["validation_loss"] = float(curve[record["epoch"]])
         return self
 
+    def _interrupted_after(self, fold: int) -> Self:
+        """Keep the network of the fold that ended last."""
+        self.stop_reason_ = "interrupted"
+        warnings.warn(
+            f"training was interrupted; the network of fold {fold} is kept, which has not seen all sequences.",
+            TrainingWarning,
+            stacklevel=5,  # the line that called the estimator
+        )
+        return self
+
+    @all_or_nothing
     def _train(self, training_set: TrainingSet, seed: int, *, goes_on: bool = False, title: str = "") -> Trainer:
         """Train a new network, or the one there is, on a part of the data."""
         training_set = self._prepare_targets(training_set, goes_on=goes_on)
         with _seeded(seed, self._torch_device()):
             self._make_network(training_set, goes_on=goes_on)
+            # A copy: what was learned before is still there if training fails.
+            self.network_ = deepcopy(self.network_) if goes_on else self.network_
             trainer = self._make_trainer(seed, title)
-            try:
-                trainer.fit(*self._training_batches(training_set))
-            except BaseException:
-                if trainer.optimiser.has_moved or not goes_on:
-                    del self.network_  # of no use: the estimator counts as not fitted
-                raise
-            finally:
-                self._keep_records(trainer)
+            trainer.fit(*self._training_batches(training_set))
+            self._keep_records(trainer)
         return trainer
 
     def _partial_fit(
@@ -285,22 +325,21 @@ class SequenceEstimator(BaseEstimator):
         check_is_fitted(self, "network_")
         sequences = self._read_X(X)
         task = self._make_task()
-        spare = np.full(-len(sequences) % _TILE, sequences.lengths.argmin())
-        batches = Batches(
-            sequences,
-            index=np.concatenate([np.arange(len(sequences)), spare]),
-            batch_size=_SEQUENCES_AT_ONCE,
-            max_rows=_ROWS_AT_ONCE,
-            device=self._torch_device(),
-        )
+        device = next(self.network_.parameters()).device
+        batches = Batches(sequences, batch_size=_SEQUENCES_AT_ONCE, max_rows=_ROWS_AT_ONCE, device=device)
         self.network_.eval()
-        count = sequences.n_steps if self.per_step else len(sequences)
-        outputs = np.empty((count, self.recipe_.network.output_size))
+        outputs = np.empty((sequences.n_steps if self._by_steps else len(sequences), self.network_.config.output_size))
         with torch.inference_mode():
-            for batch in batches.longest_first():
-                rows = batch.rows if self.per_step else batch.index
-                outputs[rows] = task.read(self.network_(batch.inputs)).cpu().numpy()
+            for batch in batches.longest_first(tile=8):
+                rows = batch.rows if self._by_steps else batch.index
+                outputs[rows] = task.read(self.network_(batch.inputs)).numpy()
         return outputs, sequences
+
+    @property
+    def _by_steps(self) -> bool:
+        """Whether the network that was fitted gives an output for every step."""
+        check_is_fitted(self, "network_")
+        return self.network_.config.pooling is None
 
     def _by_step(self, values: NDArray[Any], X: Any, sequences: Sequences) -> Any:
         """Cut values of shape (sum T_i, ...) into one array a sequence, or (N, T, ...) if X was such an array."""
@@ -342,22 +381,11 @@ class SequenceEstimator(BaseEstimator):
         return tags
 
 
-def _read_groups(groups: ArrayLike | None, sequences: Sequences) -> NDArray[Any] | None:
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.shape != (len(sequences),):
-        raise ShapeError(
-            f"groups must name one group for each of the {len(sequences)} sequences, but its shape is {groups.shape}."
-        )
-    return groups
-
-
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's generators of the CPU and of `device`, and leave them as they were."""
     on_gpu = device.type == "cuda"
-    with torch.random.fork_rng([device] if on_gpu else []):
+    with _SEEDING, torch.random.fork_rng([device] if on_gpu else []):
         torch.default_generator.manual_seed(seed)
         if on_gpu:
             with torch.cuda.device(device):

@@ -159,7 +159,10 @@ def choose_recipe(parameters: dict[str, Any], shape: DataShape, choices: dict[st
     chosen = choices | {
         name: choices[name] if _is_auto(value) else value for name, value in parameters.items() if name != "device"
     }
-    asked_to_hold_out = not _is_auto(parameters["validation_fraction"]) or parameters["validation_split"] != "random"
+    stops_early = parameters["n_iter_no_change"] not in ("auto", None)
+    asked_to_hold_out = (
+        not _is_auto(parameters["validation_fraction"]) or parameters["validation_split"] != "random" or stops_early
+    )
     if asked_to_hold_out and _is_auto(parameters["validation_folds"]):
         chosen["validation_folds"] = 0
         chosen["validation_fraction"] = chosen["validation_fraction"] or _asked_fraction(parameters)

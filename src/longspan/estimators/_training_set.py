@@ -55,6 +55,8 @@ class TrainingSet:
     weights : ndarray of float64, shape (N,)
         Averaging one over the part to learn from. A sequence that occurs k times has k times the weight in one place
         and none in the others.
+    units : ndarray of int64, shape (N,)
+        Sequences of one number stay on one side of a split: those of a group, or without groups those of equal values.
     kept, held : ndarray of int64
         Which sequences to learn from, and which to validate on (maybe none).
     """
@@ -62,6 +64,7 @@ class TrainingSet:
     sequences: Sequences
     targets: TargetArray
     weights: NDArray[np.float64]
+    units: NDArray[np.int64]
     kept: NDArray[np.int64]
     held: NDArray[np.int64]
 
@@ -72,24 +75,25 @@ class TrainingSet:
         targets: TargetArray,
         *,
         sample_weight: ArrayLike | None,
-        groups: NDArray[Any] | None,
+        groups: NDArray[np.int64] | None,
     ) -> Self:
         """Merge duplicates; nothing is held out yet."""
         given = read_weights(sample_weight, len(sequences))
         labels = [targets.as_bytes(sequences)]
         if groups is not None:
-            labels.append([repr(group).encode() for group in groups.tolist()])
-        index, merged = merge_duplicates(sequences, given, *labels)
+            labels.append([group.tobytes() for group in groups])
+        index, merged, twins = merge_duplicates(sequences, given, *labels)
         weights = np.zeros(len(sequences))
         weights[index] = merged * (len(index) / merged.sum())
-        return cls(sequences, targets, weights, kept=index, held=index[:0])
+        units = np.zeros(len(sequences), dtype=np.int64)
+        units[index] = twins if groups is None else groups[index]
+        return cls(sequences, targets, weights, units, kept=index, held=index[:0])
 
     def hold_out(
         self,
         fraction: float,
         *,
         how: str,
-        groups: NDArray[Any] | None,
         stratify: NDArray[Any] | None,
         seed: int,
     ) -> "TrainingSet":
@@ -101,7 +105,7 @@ class TrainingSet:
             len(index),
             fraction,
             how=how,  # type: ignore[arg-type]
-            groups=None if groups is None else groups[index],
+            groups=self._groups(index),
             stratify=None if stratify is None else stratify[index],
             random_state=seed,
         )
@@ -116,12 +120,11 @@ class TrainingSet:
         rows = np.arange(ends[-1]) + np.repeat(self.sequences.offsets[index + 1] - ends, lengths)
         return self.targets.values[rows], np.repeat(self.weights[index], lengths)
 
-    def folds(
-        self, count: int, *, groups: NDArray[Any] | None, stratify: NDArray[Any] | None, seed: int
-    ) -> list["TrainingSet"]:
+    def folds(self, count: int, *, stratify: NDArray[Any] | None, seed: int) -> list["TrainingSet"]:
         """Return the same set `count` times, each sequence held out once; groups stay together."""
         index = self.kept
-        units = len(index) if groups is None else len(np.unique(groups[index]))
+        groups = self._groups(index)
+        units = len(index) if groups is None else len(np.unique(groups))
         if units < 2:
             raise ParameterError(
                 f"there is only one {'sequence' if groups is None else 'group'}: nothing can be held out.\n"
@@ -129,7 +132,7 @@ class TrainingSet:
             )
         count = min(count, units)
         if groups is not None:
-            splits = GroupKFold(count).split(index, groups=groups[index])
+            splits = GroupKFold(count).split(index, groups=groups)
         elif stratify is not None and np.bincount(stratify[index]).max() >= count:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="The least populated class")  # spread as far as it goes
@@ -137,6 +140,11 @@ class TrainingSet:
         else:
             splits = KFold(count, shuffle=True, random_state=seed).split(index)
         return [self._dealt(index[kept], index[held]) for kept, held in splits]
+
+    def _groups(self, index: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return what must stay together among the sequences `index`, or None if each stands for itself."""
+        units = self.units[index]
+        return units if len(np.unique(units)) < len(units) else None
 
     def _dealt(self, kept: NDArray[np.int64], held: NDArray[np.int64]) -> "TrainingSet":
         weights = self.weights * (len(kept) / self.weights[kept].sum())

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from longspan.errors import ParameterError, TargetError
-from longspan.estimators._base import SequenceEstimator
+from longspan.estimators._base import SequenceEstimator, all_or_nothing
 from longspan.estimators._inputs import read_class_names, read_labels, read_weights
 from longspan.estimators._parameters import check_parameters, documented
 from longspan.estimators._recipe import DataShape, classifier_choices
@@ -151,6 +151,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
         """Learn from sequences and their labels.
 
@@ -185,6 +186,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         targets = self._encode(labels, unweighted=of_labels == 0)
         return self._fit(sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight, groups=groups)
 
+    @all_or_nothing
     def partial_fit(
         self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -228,7 +230,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         ndarray (N, C); with `per_step` a list of arrays (T_i, C), or (N, T, C) where X was an array.
         """
         probabilities, sequences = self._outputs(X)
-        return self._by_step(probabilities, X, sequences) if self.per_step else probabilities
+        return self._by_step(probabilities, X, sequences) if self._by_steps else probabilities
 
     def predict(self, X: Any) -> Any:
         """Return the most probable label.
@@ -239,11 +241,11 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         """
         probabilities, sequences = self._outputs(X)
         labels = self.classes_[probabilities.argmax(axis=1)]
-        return self._by_step(labels, X, sequences) if self.per_step else labels
+        return self._by_step(labels, X, sequences) if self._by_steps else labels
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of labels (with `per_step`: of steps) predicted rightly."""
-        if not self.per_step:
+        if not self._by_steps:
             return float(super().score(X, y, sample_weight))
         probabilities, sequences = self._outputs(X)
         labels = read_labels(y, sequences, per_step=True)
@@ -301,7 +303,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     def _make_task(self) -> Task:
         weights = None
         if self.class_weights_ is not None:
-            weights = torch.tensor(self.class_weights_, dtype=torch.float32, device=self._torch_device())
+            device = next(self.network_.parameters()).device
+            weights = torch.tensor(self.class_weights_, dtype=torch.float32, device=device)
         return Classification(self.network_, class_weight=weights, label_smoothing=self.recipe_.label_smoothing)
 
     def _stratify(self, targets: TargetArray) -> NDArray[Any] | None:

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 
 from longspan.data import ChannelScaler
 from longspan.errors import ShapeError
-from longspan.estimators._base import SequenceEstimator
+from longspan.estimators._base import SequenceEstimator, all_or_nothing
 from longspan.estimators._inputs import read_numbers, read_weights
 from longspan.estimators._parameters import check_parameters, documented
 from longspan.estimators._recipe import DataShape, regressor_choices
@@ -71,6 +71,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
     Gers, Schmidhuber & Cummins 2000, "Learning to forget", Neural Computation 12 (10).
     """
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
         """Learn from sequences and their numbers.
 
@@ -102,6 +103,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         targets = self._arrange(numbers, goes_on=self.warm_start and hasattr(self, "network_"))
         return self._fit(sequences, targets, output_size=self.n_outputs_, sample_weight=sample_weight, groups=groups)
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Make one pass over some sequences, going on from where the last call ended.
 
@@ -134,11 +136,11 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         numbers, sequences = self._outputs(X)
         if self._targets_are_1d:
             numbers = numbers[:, 0]
-        return self._by_step(numbers, X, sequences) if self.per_step else numbers
+        return self._by_step(numbers, X, sequences) if self._by_steps else numbers
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return the coefficient of determination R2 (with `per_step`: over all steps)."""
-        if not self.per_step:
+        if not self._by_steps:
             return float(super().score(X, y, sample_weight))
         numbers, sequences = self._outputs(X)
         truth = read_numbers(y, sequences, per_step=True)
@@ -168,11 +170,10 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         return regressor_choices(shape)
 
     def _make_task(self) -> Task:
-        device = self._torch_device()
         return Regression(
             self.network_,
-            target_mean=torch.from_numpy(self.target_scaler_.mean).to(device),
-            target_scale=torch.from_numpy(self.target_scaler_.scale).to(device),
+            target_mean=torch.from_numpy(self.target_scaler_.mean),
+            target_scale=torch.from_numpy(self.target_scaler_.scale),
         )
 
     def __sklearn_tags__(self) -> Tags:

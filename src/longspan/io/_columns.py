@@ -1,13 +1,14 @@
 """Which column of a table plays which part, and the checks on them before anything large is read."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from duckdb import DuckDBPyConnection
 
-from longspan.errors import TableError
-from longspan.io._duck import identifier
+from longspan.errors import EmptyDataError, TableError
+from longspan.io._duck import identifier, literal
 
 __all__ = ["Columns", "choose_columns", "first_row"]
 
@@ -17,6 +18,7 @@ _NUMERIC = {
     *("FLOAT", "DOUBLE", "DECIMAL", "BIGNUM", "BOOLEAN"),
 }
 _FLOATS = {"FLOAT", "DOUBLE"}
+_TEXTS = {"VARCHAR", "ENUM"}
 # NumPy has no such types, so DuckDB would hand them over as objects.
 _CASTS = {"HUGEINT": "DOUBLE", "UHUGEINT": "DOUBLE", "DECIMAL": "DOUBLE", "BIGNUM": "DOUBLE"}
 _CASTS |= {"ENUM": "VARCHAR", "UUID": "VARCHAR"}
@@ -72,6 +74,9 @@ def choose_columns(
     named = [name for name in (series, time, *targets, group) if name is not None]
     for name in (*named, *(features or ())):
         _check_there(name, types)
+    _check_parts(features or (), targets)
+    if time is not None and _kind(types[time]) in _TEXTS:
+        _refuse_text(connection, time)
     for name in features or ():
         _check_numeric(connection, name, types[name], series)
     if features is None:
@@ -80,6 +85,7 @@ def choose_columns(
         for name in others:
             _check_not_nearly_numeric(connection, name, types[name])
     if not features:
+        _check_rows(connection)
         raise TableError(f"no numeric column is left for the features. The columns are: {_listed(types)}.")
     return Columns(series, time, tuple(features), tuple(targets), group, types)
 
@@ -104,13 +110,59 @@ def _listed(types: Mapping[str, str]) -> str:
 def _check_there(name: str, types: Mapping[str, str]) -> None:
     if name in types:
         return
+    if not isinstance(name, str):
+        raise TableError(f"a column is named by text, as {str(name)!r}, and not by {name!r}.")
     folded = {column.casefold(): column for column in types}
     close = get_close_matches(name.casefold(), folded, n=1)
     hint = f"\n  Did you mean {folded[close[0]]!r}?" if close else ""
     raise TableError(f"there is no column {name!r}. The columns are: {_listed(types)}.{hint}")
 
 
+def _check_parts(features: Sequence[str], targets: Sequence[str]) -> None:
+    """Raise for a column that is learned twice, or learned from itself."""
+    for what, names in (("features", features), ("targets", targets)):
+        repeated = [name for name in names if names.count(name) > 1]
+        if repeated:
+            raise TableError(f"{repeated[0]!r} is named twice among the {what}.")
+    both = [name for name in features if name in targets]
+    if both:
+        raise TableError(f"{both[0]!r} is a feature and the target too: it would be predicted from itself.")
+
+
+def _check_rows(connection: DuckDBPyConnection) -> None:
+    if not connection.execute("SELECT 1 FROM rows LIMIT 1").fetchall():
+        raise EmptyDataError("the table has no rows.")
+
+
+def _refuse_text(connection: DuckDBPyConnection, time: str) -> None:
+    """Raise for a time that is text, by which '10' comes before '9'."""
+    _check_rows(connection)
+    found = connection.execute(
+        f"SELECT DISTINCT value FROM (SELECT {identifier(time)} AS value FROM rows LIMIT 1000) "
+        "WHERE value IS NOT NULL ORDER BY value LIMIT 3"
+    ).fetchall()
+    examples = ", ".join(repr(value) for (value,) in found)
+    raise TableError(
+        f"the time {time!r} is text, and would be sorted as text: {examples or 'all of it is missing'}.\n"
+        f"  Turn it into a number or a time:  {_replacing(time, f'CAST({identifier(time)} AS TIMESTAMP)')}"
+    )
+
+
+def _replacing(name: str, expression: str) -> str:
+    """Return the query, as it is typed in Python and in a shell, that puts an expression in place of a column."""
+    sql = f"SELECT * REPLACE ({expression} AS {identifier(name)}) FROM source"
+    escaped = sql.replace("\\", "\\\\").replace('"', '\\"')
+    return f'query="{escaped}"'
+
+
 _NO_NUMBER = "value IS NOT NULL AND TRY_CAST(value AS DOUBLE) IS NULL"
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?\s*")
+_COMMA_NUMBER = f"regexp_full_match(value, {literal(_DECIMAL_COMMA.pattern)})"
+
+
+def _decimal_hint(name: str) -> str:
+    number = f"CAST(replace({identifier(name)}, ',', '.') AS DOUBLE)"
+    return f"  If its commas are decimal:  {_replacing(name, number)}"
 
 
 def _check_numeric(connection: DuckDBPyConnection, name: str, type_name: str, series: str) -> None:
@@ -120,10 +172,10 @@ def _check_numeric(connection: DuckDBPyConnection, name: str, type_name: str, se
         raise TableError(f"the feature {name!r} is of type {type_name}, and only numbers can be learned from.")
     if _count(connection, name, _NO_NUMBER):
         row, key, value = first_row(connection, name, _NO_NUMBER, shown=series)
+        missing = f"  If that means missing:  {_replacing(name, f'TRY_CAST({identifier(name)} AS DOUBLE)')}"
         raise TableError(
             f"the feature {name!r} is not numeric: row {row}, of series {key}, has {value!r}.\n"
-            f'  If that means missing:  query="SELECT * REPLACE (TRY_CAST({identifier(name)} AS DOUBLE) '
-            f'AS {identifier(name)}) FROM source"'
+            + (_decimal_hint(name) if _DECIMAL_COMMA.fullmatch(str(value)) else missing)
         )
 
 
@@ -132,8 +184,15 @@ def _check_not_nearly_numeric(connection: DuckDBPyConnection, name: str, type_na
     if type_name != "VARCHAR":
         return
     numbers, wrong = _count(connection, name, "TRY_CAST(value AS DOUBLE) IS NOT NULL"), 0
-    if numbers:
+    commas = _count(connection, name, _COMMA_NUMBER)
+    if numbers or commas:
         wrong = _count(connection, name, _NO_NUMBER)
+    if commas and numbers + commas > wrong - commas:
+        row, _, value = first_row(connection, name, _COMMA_NUMBER, shown=name)
+        raise TableError(
+            f"the column {name!r} holds text such as {value!r}, in row {row}.\n"
+            f"{_decimal_hint(name)}\n  Or name the features to use with features=."
+        )
     if numbers > wrong:
         row, _, value = first_row(connection, name, _NO_NUMBER if wrong else "value IS NOT NULL", shown=name)
         raise TableError(

@@ -11,12 +11,13 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from longspan.errors import EmptyDataError, FormatError, TableError
+from longspan.io._lines import check_lines
 from longspan.io._paths import existing_file
 
 __all__ = ["FORMATS", "connected", "identifier", "is_text_file", "literal", "open_rows", "said_by_duckdb"]
 
 # Without BOOLEAN: a target of "yes" and "no" stays text, and comes back as such from a prediction.
-_TYPES = "auto_type_candidates=['BIGINT', 'DOUBLE', 'TIME', 'DATE', 'TIMESTAMP', 'VARCHAR']"
+_TYPES = "auto_type_candidates=['BIGINT', 'DOUBLE', 'TIME', 'DATE', 'TIMESTAMP', 'TIMESTAMPTZ', 'VARCHAR']"
 # How the files of a suffix are read. Column names are always in the first line of text files.
 _READERS = {
     ".csv": f"read_csv({{}}, header=true, sample_size={{}}, {_TYPES})",
@@ -27,6 +28,7 @@ _READERS = {
     ".ndjson": "read_json({}, format='newline_delimited', sample_size={})",
     ".json": "read_json({}, sample_size={})",
 }
+_DELIMITED = {".csv", ".txt", ".tsv"}
 _DATABASES = {".duckdb", ".db"}
 _COMPRESSIONS = {".gz", ".zst"}
 # How the files of a suffix are written.
@@ -49,6 +51,7 @@ def connected() -> Iterator[DuckDBPyConnection]:
             "temp_directory": folder,
             "memory_limit": "50%",
             "python_enable_replacements": False,  # a table's name must not find variables of this package
+            "TimeZone": "UTC",  # what a time without an offset means must not depend on the machine
             "autoinstall_known_extensions": False,  # reading a file must not download anything
         }
         with duckdb.connect(config=settings) as connection:
@@ -82,13 +85,19 @@ def open_rows(
     if isinstance(source, str | PathLike):
         relation = _file_relation(connection, source, table, _WHOLE_FILE if whole_file else _SAMPLE)
         _create_view(connection, "source", f"SELECT * FROM {relation}")
+        if _suffix(source) in _DELIMITED:
+            check_lines(connection, source, list(_types(connection, "source")))
     elif source is not None:
         _register(connection, source)
     elif query is None:
         raise TableError("there is nothing to read: pass a file or a table, or a query.")
     statement = "SELECT * FROM source" if query is None else _select(connection, query)
     _create_view(connection, "rows", statement)
-    described = connection.execute("DESCRIBE rows").fetchall()
+    return _types(connection, "rows")
+
+
+def _types(connection: DuckDBPyConnection, view: str) -> dict[str, str]:
+    described = connection.execute(f"DESCRIBE {view}").fetchall()
     return {name: kind for name, kind, *_ in described}
 
 
@@ -111,6 +120,7 @@ def _select(connection: DuckDBPyConnection, query: str) -> str:
 
 
 def _register(connection: DuckDBPyConnection, source: Any) -> None:
+    source = _named_by_text(source)
     try:
         connection.register("source", source)
     except (duckdb.Error, TypeError) as error:
@@ -118,6 +128,21 @@ def _register(connection: DuckDBPyConnection, source: Any) -> None:
             f"a {type(source).__name__} cannot be read as a table.\n"
             "  Pass a path, a pandas or Arrow table, or a dict of NumPy arrays."
         ) from error
+
+
+def _named_by_text(source: Any) -> Any:
+    """Return a pandas table or a dict with columns that are named by text, as SQL needs them."""
+    frame = hasattr(source, "iloc") and hasattr(source, "columns")
+    if not frame and not isinstance(source, dict):
+        return source
+    given = list(source.columns if frame else source)
+    names = [str(name) for name in given]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise TableError(f"the table has several columns that are named {repeated[0]!r}.")
+    if names == given:
+        return source
+    return source.set_axis(names, axis="columns") if frame else dict(zip(names, source.values(), strict=True))
 
 
 def _suffix(path: str | PathLike[str]) -> str:

@@ -73,7 +73,7 @@ def read_table(
     *,
     series: str,
     time: str | None = None,
-    features: Sequence[str] | None = None,
+    features: str | Sequence[str] | None = None,
     target: str | Sequence[str] | None = None,
     group: str | None = None,
     per_step: bool = False,
@@ -90,8 +90,9 @@ def read_table(
     series : str
         The column that says which series a row belongs to. Series come out in rising order of it.
     time : str, optional
-        The column that orders the rows of a series; the order of the file without it.
-    features : list of str, optional
+        The column that orders the rows of a series; the order of the file without it. It holds numbers or
+        times, and no text; a time with an offset is read as the instant, in UTC.
+    features : str or list of str, optional
         The columns to learn from; every other numeric column without it.
     target : str or list of str, optional
         The column, or columns, to learn.
@@ -115,7 +116,9 @@ def read_table(
     EmptyDataError
         There are no rows.
     TableError
-        A column is not there, not numeric, or contradicts itself; the message says where.
+        A column is not there, not numeric, plays two parts, or contradicts itself; the message says where.
+    FormatError
+        The suffix is not known, or a line has more values than the first line names.
     NonFiniteError
         A feature is infinite, or too large for float32.
 
@@ -135,6 +138,8 @@ def read_table(
     [9.0, 8.0]
     """
     targets = (target,) if isinstance(target, str) else tuple(target or ())
+    if isinstance(features, str):
+        features = (features,)
 
     def read(*, whole_file: bool) -> Table:
         with connected() as connection:
@@ -270,6 +275,14 @@ def _stacked(columns: list[Array], one_target: bool) -> Array:
     return np.column_stack(columns)
 
 
+def writing_options(path: Path) -> str:
+    """Return how a file of this suffix is written, in SQL; raise `FormatError` where it cannot be."""
+    options = FORMATS.get(path.suffix.lower())
+    if options is None:
+        raise FormatError(f"{path} must end in one of {', '.join(FORMATS)}.")
+    return options
+
+
 def write_table(path: str | PathLike[str], columns: Mapping[str, Array]) -> None:
     """Write a CSV, TSV, Parquet or JSON-lines file, by the suffix of its name, whole or not at all.
 
@@ -295,9 +308,7 @@ def write_table(path: str | PathLike[str], columns: Mapping[str, Array]) -> None
     ['trial,answer', '1,left', '2,right']
     """
     path = Path(path)
-    options = FORMATS.get(path.suffix.lower())
-    if options is None:
-        raise FormatError(f"{path} must end in one of {', '.join(FORMATS)}.")
+    options = writing_options(path)
     # DuckDB reads a column as one block of memory, first entry first.
     arrays = {str(name): np.ascontiguousarray(column) for name, column in columns.items()}
     shapes = {array.shape for array in arrays.values()}

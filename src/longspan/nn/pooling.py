@@ -164,7 +164,7 @@ def _max_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
 
 
 def sum_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
-    """Sum the steps of each packed sequence, first to last.
+    """Sum the steps of each packed sequence.
 
     Parameters
     ----------
@@ -176,7 +176,8 @@ def sum_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (B, features)
-        On a CPU the steps are added one after the other, so a sequence's sum has the same bits in any batch.
+        Steps are added in pairs, the pairs in pairs, and so on from the first step: a sequence's sum has the same bits
+        in any batch.
 
     Examples
     --------
@@ -184,23 +185,24 @@ def sum_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     tensor([[4.],
             [2.]])
     """
-    if rows.device.type == "cpu":
-        total: Tensor = _SumInOrder.apply(rows, batch_sizes)  # type: ignore[no-untyped-call]
-        return total
-    padded, _ = nn.utils.rnn.pad_packed_sequence(PackedSequence(rows, batch_sizes))
-    return padded.sum(0)
+    total: Tensor = _SumInPairs.apply(rows, batch_sizes)  # type: ignore[no-untyped-call]
+    return total
 
 
-class _SumInOrder(torch.autograd.Function):
-    """In-place additions, one a step; a padded sum would add in an order that depends on the neighbours."""
+class _SumInPairs(torch.autograd.Function):
+    """Pairwise sums from the first step on; where a sequence has ended, a zero is added, which changes no bit."""
 
     @staticmethod
     def forward(rows: Tensor, batch_sizes: Tensor) -> Tensor:
-        sizes = batch_sizes.tolist()
-        total = rows.new_zeros(sizes[0], rows.shape[-1])
-        for size, step in zip(sizes, torch.split(rows, sizes), strict=True):
-            total[:size] += step
-        return total
+        if is_dense(batch_sizes):
+            steps = rows.view(batch_sizes.numel(), -1, rows.shape[-1])
+        else:
+            steps = nn.utils.rnn.pad_packed_sequence(PackedSequence(rows, batch_sizes))[0]
+        while len(steps) > 1:
+            odd = steps[-1:] if len(steps) % 2 else steps[:0]
+            pairs = len(steps) // 2 * 2
+            steps = torch.cat([steps[0:pairs:2] + steps[1:pairs:2], odd])
+        return steps[0]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:

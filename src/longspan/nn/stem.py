@@ -69,7 +69,7 @@ class ConvStem(nn.Module):
             here = None if dense else _within(lengths, steps.device)
             steps = F.relu(_normalise(convolution(steps), cast(nn.BatchNorm1d, norm), here))
             if stride > 1:
-                steps = F.max_pool1d(steps, stride, ceil_mode=True)
+                steps = F.max_pool1d(steps, min(stride, steps.shape[-1]), ceil_mode=True)
                 lengths = -(-lengths // stride)
         return input._replace(data=_packed_rows(steps, lengths, dense), batch_sizes=_batch_sizes(lengths))
 

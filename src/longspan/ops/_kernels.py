@@ -68,7 +68,10 @@ def run_kernel(
 
 
 def _worth_splitting(batch_sizes: Tensor) -> bool:
-    return batch_sizes.numel() >= _MIN_STEPS_PER_RUN * len(runs_of_equal_size(batch_sizes))
+    # Where nothing is learned the way must not depend on the neighbours, or the last bits of a result would.
+    return not torch.is_grad_enabled() or batch_sizes.numel() >= _MIN_STEPS_PER_RUN * len(
+        runs_of_equal_size(batch_sizes)
+    )
 
 
 def _hx(state: tuple[Tensor, ...]) -> Any:

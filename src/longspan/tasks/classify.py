@@ -44,7 +44,7 @@ class Classification(Task):
 
     def read(self, outputs: Tensor) -> Tensor:
         """Turn logits into probabilities, shape (..., C)."""
-        return outputs.double().softmax(dim=-1)
+        return outputs.cpu().double().softmax(dim=-1)
 
     def _with_class_weight(self, targets: Tensor, weights: Tensor | None) -> Tensor | None:
         if self.class_weight is None:

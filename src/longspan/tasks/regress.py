@@ -32,7 +32,7 @@ class Regression(Task):
 
     def read(self, outputs: Tensor) -> Tensor:
         """Return predictions in the units of the targets, shape (..., K)."""
-        return outputs.double() * self.target_scale + self.target_mean
+        return outputs.cpu().double() * self.target_scale + self.target_mean
 
     def _squared_error(self, inputs: PackedSequence, targets: Tensor) -> Tensor:
         error: Tensor = self.network(inputs) - targets

@@ -145,20 +145,21 @@ class Trainer:
         """Make one pass over `training`, and return its record."""
         began = time.perf_counter()
         self.task.network.train()
-        loss_sum, rows = 0.0, 0
+        loss_sum, counted = 0.0, 0
         for number, batch in enumerate(training.shuffled(self.rng)):
             progress = first_progress + (last_progress - first_progress) * number / len(training)
             loss = self.task.loss(batch.inputs, cast(Tensor, batch.targets), batch.weights)
             if self.optimiser.step(loss, progress):
                 if self._average is not None:
                     self._average.update()
-                loss_sum += float(loss.detach()) * len(batch.index)
-                rows += len(batch.index)
+                count = len(cast(Tensor, batch.targets))
+                loss_sum += float(loss.detach()) * count
+                counted += count
             elif self.optimiser.diverged:
                 break
             for watcher in self.watchers:
                 watcher.on_step()
-        return self._record(loss_sum / rows if rows else math.nan, began)
+        return self._record(loss_sum / counted if counted else math.nan, began)
 
     def evaluate(self, batches: Batches) -> dict[str, float]:
         """Return the mean of every metric of the task over `batches`."""
