@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from longspan import Sequences
-from longspan.errors import DataError, EmptyDataError, NonFiniteError, ShapeError, TargetError
+from longspan.errors import DataError, EmptyDataError, NonFiniteError, ParameterError, ShapeError, TargetError
 from tests.estimators.small import classifier, ends, ragged, regressor, signs
 
 X = ragged()
@@ -103,7 +103,7 @@ BAD_LABELS = {
     "none": (None, TargetError, "requires y to be passed"),
     "too few": (LABELS[:-1], ShapeError, "24 sequences but 23 targets"),
     "one": ("up", ShapeError, "24 sequences but one number"),
-    "one class": (["up"] * 24, TargetError, "only one class, np.str_.'up'"),
+    "one class": (["up"] * 24, TargetError, "only one class, 'up'"),
     "NaN": ([np.nan, *np.arange(23.0)], NonFiniteError, "NaN"),
     "None in objects": (np.array([None, *LABELS[1:]], object), NonFiniteError, "None in row 0"),
     "NaN in objects": (np.array([*LABELS[1:], np.nan], object), NonFiniteError, "row 23"),
@@ -195,3 +195,15 @@ def test_bad_groups_are_refused(make: Callable[..., Any], y: Any) -> None:
         make(validation_fraction=0.3).fit(X, y, groups=np.array(["a", 1] * 12, object))
     with pytest.raises(DataError, match="NaN or None"):
         make(validation_fraction=0.3).fit(X, y, groups=np.array(["a", None] * 12, object))
+
+
+def test_a_lone_sequence_is_told_how_to_come_in() -> None:
+    fitted = classifier().fit(X, signs(X))
+    with pytest.raises(ShapeError, match=r"pass \[X\], a list of one"):
+        fitted.predict(X[0])
+    assert len(fitted.predict([X[0]])) == 1
+
+
+def test_a_class_weight_for_a_class_that_is_not_there_names_it() -> None:
+    with pytest.raises(ParameterError, match=r"class_weight names \['nobody'\]"):
+        classifier(class_weight={"nobody": 2.0}).fit(X, signs(X))

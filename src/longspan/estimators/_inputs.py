@@ -25,11 +25,14 @@ def read_sequences(estimator: BaseEstimator, X: Any, *, reset: bool, allow_missi
         estimator.n_sequence_features_ = sequences.n_features
         estimator._columns_are_steps = table
     elif sequences.n_features != estimator.n_sequence_features_:
+        hint = "If features come before steps, build them with Sequences.from_channels_first."
+        if table and np.shape(X)[1] == estimator.n_sequence_features_:
+            hint = "A 2-D array is several univariate sequences: for a single sequence pass [X], a list of one."
         raise ShapeError(
             f"the sequences have {sequences.n_features} features, but {type(estimator).__name__} was fitted on "
             f"{estimator.n_sequence_features_}.\n"
             f"  They were read as {sequences}.\n"
-            f"  If features come before steps, build them with Sequences.from_channels_first."
+            f"  {hint}"
         )
     if table and estimator._columns_are_steps:
         _check_columns(estimator, X, reset=reset)

@@ -256,7 +256,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     def _set_classes(self, classes: NDArray[Any]) -> None:
         if len(classes) < 2:
             raise TargetError(
-                f"y holds only one class, {classes[0]!r}: a classifier needs two or more.\n"
+                f"y holds only one class, {classes.tolist()[0]!r}: a classifier needs two or more.\n"
                 f"  Pass sequences of every class that shall be told apart."
             )
         if self.warm_start and hasattr(self, "network_") and not np.array_equal(classes, self.classes_):
@@ -287,6 +287,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         """Work out the weight of each class, in the order of `classes_`."""
         self.class_weights_ = None
         if self.class_weight is not None:
+            self._check_class_weight()
             everything = np.concatenate([training_set.kept, training_set.held])
             codes, weights = training_set.targets_of(everything)
             try:
@@ -296,6 +297,14 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             except ValueError as error:
                 raise ParameterError(f"class_weight does not go with the classes: {error}") from error
         return training_set
+
+    def _check_class_weight(self) -> None:
+        if isinstance(self.class_weight, Mapping):
+            unknown = [label for label in self.class_weight if label not in self.classes_.tolist()]
+            if unknown:
+                raise ParameterError(
+                    f"class_weight names {unknown}, which y does not hold. The classes are {self.classes_.tolist()}."
+                )
 
     def _choices(self, shape: DataShape) -> dict[str, Any]:
         return classifier_choices(shape)
