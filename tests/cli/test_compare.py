@@ -77,3 +77,9 @@ def test_unknown_cell(run, table):
     result = run("compare", table, *CLASSIFY, *COLUMNS, "--cells", "lstm,transformer")
     assert result.exit_code == 2
     assert "transformer" in result.stderr
+
+
+def test_what_only_an_lstm_has_goes_to_the_lstm_alone(run_json, table):
+    variants = ("--init", "chrono", "--max-lag", "4", "--cell-options", "peephole=true")
+    found = run_json("compare", table, *CLASSIFY, *COLUMNS, *TINY, "--cells", "lstm,gru", "--seeds", "1", *variants)
+    assert [model["cell"] for model in found["models"]] == ["lstm", "gru"]

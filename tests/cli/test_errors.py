@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from longspan.cli._output import as_options
 from longspan.io import write_table
 from tests.cli.conftest import COLUMNS, TINY, trials
 
@@ -28,6 +29,11 @@ MISTAKES = [
     (1, "there is no folder nowhere", ("train", "trials.csv", *TRAIN, "--out", "nowhere/m")),
     (1, "is a folder", ("train", "trials.csv", *TRAIN, "--out", ".")),
     (2, "the result would replace it", ("train", "trials.csv", *TRAIN, "--out", "trials.csv")),
+    (2, "the result would replace it", ("train", "trials.csv", *TRAIN, "--test", "other.csv", "--out", "other.csv")),
+    (2, "the result would replace it", ("train", "tri*.csv", *TRAIN, "--out", "trials.csv")),
+    (2, "the result would replace it", ("train", "trials.csv", *TRAIN, "--test", "oth*.csv", "--out", "other.csv")),
+    (2, "'clasify' is not one of", ("train", "trials.csv", "--task", "clasify", "--out", "m")),
+    (2, "'--folds'", ("compare", "trials.csv", *COLUMNS, "--task", "classify", "--target", "answer", "--folds", "1")),
     (2, "No such option: --hiden-size", ("train", "trials.csv", *TRAIN, "--hiden-size", "3")),
     (2, "'--task'", ("train", "trials.csv", "--out", "m")),
     (2, "--series", ("train", "trials.csv", "--task", "classify", "--out", "m")),
@@ -53,6 +59,7 @@ MISTAKES = [
 @pytest.fixture(autouse=True)
 def _files(table: Path) -> None:
     write_table("trials.csv", trials() | {"share": np.repeat(0.25, len(trials()["x"]))})
+    write_table("other.csv", trials())
     Path("empty.csv").touch()
     Path("header.csv").write_text(",".join(trials()) + "\n", "utf-8")
 
@@ -94,9 +101,70 @@ def test_text_in_a_numeric_column(run, model):
 
 
 def test_output_of_an_unknown_kind(run, model):
-    result = run("predict", model, "trials.csv", "--out", "out.xlsx")
-    assert result.exit_code == 1
+    result = run("predict", model, "there-is-no-file.csv", "--out", "out.xlsx")
+    assert result.exit_code == 2
     assert ".parquet" in result.stderr
+
+
+def test_model_is_not_replaced_by_predictions(run, model):
+    copy = Path("model.csv")
+    copy.write_bytes(model.read_bytes())
+    result = run("predict", copy, "trials.csv", "--out", copy)
+    assert result.exit_code == 2
+    assert "the result would replace it" in result.stderr
+    assert copy.read_bytes() == model.read_bytes()
+
+
+def test_message_of_a_choice_is_one_line(run):
+    result = run("train", "trials.csv", "--out", "m", "--json")
+    message = json.loads(result.stdout)["error"]["message"]
+    assert message.splitlines()[0] == "Missing option '--task'. Choose from: classify, regress"
+    assert "\t" not in message
+    result = run("train", "trials.csv", "--task", "clasify", "--out", "m", "--json")
+    assert "Value error" not in result.output
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_fault_is_told_in_one_line(run, monkeypatch, named):
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("two\nlines" if named else "")
+
+    monkeypatch.setattr("longspan.cli.train.make_estimator", broken)
+    with pytest.raises(RuntimeError):
+        run("train", "trials.csv", *TRAIN)
+    monkeypatch.delenv("LONGSPAN_TRACEBACK")
+    result = run("train", "trials.csv", *TRAIN, "--json")
+    assert result.exit_code == 1
+    what = "RuntimeError: two lines" if named else "RuntimeError"
+    message = f"{what}; this looks like a fault in longspan; set LONGSPAN_TRACEBACK=1 to see where"
+    assert result.stderr == f"error: {message}\n"
+    assert json.loads(result.stdout) == {"error": {"type": "RuntimeError", "message": message}}
+
+
+def test_arguments_are_told_as_options(run):
+    result = run(
+        "train", "trials.csv", "--task", "regress", "--target", "x", "--series", "trial", "--out", "m.longspan"
+    )
+    assert result.exit_code == 1
+    assert "read it with --per-step." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("with per_step=True y holds", "with --per-step y holds"),
+        ("table= must name one", "--table must name one"),
+        ("with features=, or with query=.", "with --features, or with --query."),
+        ('choose missing="indicator" where', "choose --missing indicator where"),
+        ("stem=(2, 2) leaves out; Use stem=None, or", "--stem 2,2 leaves out; Use --stem none, or"),
+        ("Set validation_fraction=0 to", "Set --validation-fraction 0 to"),
+        ("bidirectional=False", "--no-bidirectional"),
+        ('query="SELECT \\"x\\" FROM source"', '--query "SELECT \\"x\\" FROM source"'),
+        ("runtime=3, x=3, --cell=gru", "runtime=3, x=3, --cell=gru"),
+    ],
+)
+def test_translation(message, expected):
+    assert as_options(message) == expected
 
 
 def test_full_disk(run, monkeypatch):

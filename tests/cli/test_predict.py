@@ -44,9 +44,11 @@ def test_all_rows_in_a_file(run, model, table, name):
 
 
 def test_score(run_json, model, table):
+    predictions = run_json("predict", model, table)["predictions"]
     found = run_json("predict", model, table, "--score")
+    assert "predictions" not in found
     answers = dict(zip(trials()["trial"].tolist(), trials()["answer"].tolist(), strict=True))
-    right = [row["predicted_answer"] == answers[row["trial"]] for row in found["predictions"]]
+    right = [row["predicted_answer"] == answers[row["trial"]] for row in predictions]
     assert found["score"]["accuracy"] == pytest.approx(np.mean(right))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import longspan
+from longspan.errors import LongspanWarning
 from longspan.io import write_table, write_ts
 from longspan.sequences import Sequences
 from longspan.training import Trainer
@@ -140,3 +141,25 @@ def test_interruption_while_reading(run, table, monkeypatch):
     monkeypatch.setattr("longspan.io.read_table", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     result = run("train", table, *CLASSIFY, *COLUMNS)
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted.\n")
+
+
+@pytest.mark.parametrize("group", ["answer", None])
+def test_labels_that_are_never_learned_are_named(table, group):
+    from longspan.cli._data import Columns, Task, hold_out, read_examples
+
+    examples = read_examples(
+        str(table), Columns(series="trial", targets=("answer",), features=("x",), group=group), task=Task.classify
+    )
+    if group is None:
+        hold_out(examples, 0.2, Task.classify, 0)
+        return
+    with pytest.warns(LongspanWarning, match="1 label of the test part never .*: (up|down).\n.*does the group decide"):
+        hold_out(examples, 0.2, Task.classify, 0)
+
+
+def test_labels_of_another_file_that_are_never_learned(run, table):
+    columns = trials()
+    columns["answer"] = np.where(columns["answer"] == "up", "left", "down")
+    write_table("other.csv", columns)
+    with pytest.raises(LongspanWarning, match="never occur in training, and cannot be predicted: left"):
+        run("train", table, *CLASSIFY, *COLUMNS, *TINY, "--test", "other.csv")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from longspan import load
-from longspan.errors import DataFileNotFoundError, ModelFileError
+from longspan.errors import DataFileNotFoundError, ModelFileError, ParameterError
 from longspan.io import read_model, write_model
 from tests.estimators.small import assert_same_bits, classifier, ends, ragged, regressor, signs
 
@@ -85,6 +85,9 @@ def test_what_is_loaded_is_what_was_saved(fit: Callable[[], Any], tmp_path: Path
         np.array([0.5, 2.0]) * 2,
         np.array([False, True]),
         np.array(["ä", "日本"]),
+        np.array(["2020-01-01", "2021-06-30"], "M8[D]"),
+        np.array(["2020-01-01T00:00:00.000000001", "2020-01-01T00:00:00.000000002"], "M8[ns]"),
+        np.array([-3, 90], "m8[m]"),
     ],
     ids=lambda labels: labels.dtype.str,
 )
@@ -249,6 +252,42 @@ LIES = {
     "classes of an unknown type": array("classes_", dtype="tree"),
     "classes that are no numbers": array("classes_", dtype="<i8"),
     "classes in two dimensions": array("classes_", values=[["a", "b"], ["c", "d"]]),
+    "a class twice": array("classes_", values=["up", "up"]),
+    "classes out of order": array("classes_", values=["up", "down"]),
+    "classes of nothing": value("fitted", "arrays", "classes_", None),
+    "times of text": array("classes_", dtype="<M8[D]", values=["2020-01-01", "2021-01-01"]),
+    "class weights below 0": value("fitted", "arrays", "class_weights_", {"dtype": "<f8", "values": [1.0, -1.0]}),
+    "class weights of text": value("fitted", "arrays", "class_weights_", {"dtype": "<U1", "values": ["1", "2"]}),
+    "history of numbers": value("fitted", "values", "history_", [1, 2]),
+    "features of truth": value("fitted", "values", "n_features_in_", True),
+    "features that do not go with the network": value("fitted", "values", "n_sequence_features_", 5),
+    "many strides": network(stem_strides=[1] * 100_000),
+    "strides of zero": network(stem_strides=[0]),
+    "fractional strides": network(stem_strides=[1.5]),
+    "strides beyond integers": network(stem_strides=[10**30]),
+    "a stride that is no list": network(stem_strides=2),
+    "loud noise": network(input_noise="loud"),
+    "noise below 0": network(amplitude_noise=-1.0),
+    "dropout of NaN": network(dropout={"float": "nan"}),
+    "directions of text": network(bidirectional="both"),
+    "variant of text": network(cell_options={"peephole": "no"}),
+    "no batch": value("recipe", "batch_size", 0),
+    "fractional batch": value("recipe", "batch_size", 1.5),
+    "batch chosen later": value("recipe", "batch_size", "auto"),
+    "folds of text": value("recipe", "validation_folds", "four"),
+    "smoothing of text": value("recipe", "label_smoothing", "much"),
+    "unknown schedule": value("recipe", "training", "schedule", "cosine"),
+    "schedule of a list": value("recipe", "training", "schedule", ["one_cycle"]),
+    "learning rate of text": value("recipe", "training", "lr", "fast"),
+    "epochs of text": value("recipe", "training", "max_epochs", "many"),
+    "stop before the start": value("recipe", "training", "stop_after", -1),
+    "outputs a step of a network without": value("parameters", "per_step", True),
+    "a network that gives outputs a step": network(pooling=None),
+    "another cell than the network's": value("parameters", "cell", "gru"),
+    "scale of zero": tensor("network.views.scale", lambda t: t * 0),
+    "scale below zero": tensor("network.views.scale", lambda t: -t),
+    "infinite scale": tensor("network.views.scale", lambda t: t * np.float32(np.inf)),
+    "scale of a view of zero": tensor("network.views.view_scale", lambda t: t * 0),
     "a tensor of another shape": tensor(HEAD, lambda t: t[:, :-1]),
     "a tensor of another type": tensor(HEAD, lambda t: t.astype(np.float64)),
     "a tensor of integers": tensor(HEAD, lambda t: t.astype(np.int64)),
@@ -282,6 +321,40 @@ def test_a_file_that_lies_is_refused_at_once(
     assert peak < 20e6
 
 
+def refused(fitted: Any, lie: Callable[[Contents], None], path: Path) -> None:
+    contents = read_model(saved(fitted, path.parent))
+    lie(contents)
+    write_model(path, *contents)
+    with pytest.raises(ModelFileError, match="do not fit together"):
+        load(path)
+
+
+def test_a_variance_below_zero_is_refused(tmp_path: Path) -> None:
+    lie = tensor("network.stem.norms.1.running_var", lambda t: t - 1e6)
+    refused(classifier(stem=(2, 1)).fit(X, NAMES), lie, tmp_path / "lie")
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+def test_a_scale_of_targets_that_is_none_is_refused(scale: float, tmp_path: Path) -> None:
+    lie = tensor("target_scaler.scale", lambda t: np.full_like(t, scale))
+    refused(regressor().fit(X, ends(X)), lie, tmp_path / "lie")
+
+
+def test_strides_where_every_step_has_an_output_are_refused(tmp_path: Path) -> None:
+    fitted = classifier(per_step=True, stem=(1,), pooling="last").fit(X, [part > 0 for part in STEPS])
+    refused(fitted, network(stem_strides=[2]), tmp_path / "lie")
+    refused(fitted, network(stem_pooling="mean"), tmp_path / "lie")
+
+
+@pytest.mark.parametrize("changed", [{"cell": "gru"}, {"per_step": True}])
+def test_parameters_of_another_network_are_not_saved(changed: dict[str, Any], tmp_path: Path) -> None:
+    """Such a file could not be loaded."""
+    fitted = classifier().fit(X, NAMES).set_params(**changed)
+    with pytest.raises(ParameterError, match="was fitted with"):
+        fitted.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_file_names_but_nobody_asked_for_is_left_in_it(contents: Contents, tmp_path: Path) -> None:
     """No attribute of the estimator can be replaced by a name in a file."""
     changed = copy.deepcopy(contents)
@@ -292,13 +365,13 @@ def test_what_a_file_names_but_nobody_asked_for_is_left_in_it(contents: Contents
     assert load(path).fit(X, NAMES).predict(X).shape == (24,)
 
 
-def test_a_model_of_a_machine_with_cuda_loads_without(
-    contents: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("device", ["cuda:99", "xla", "meta"])
+def test_a_model_of_a_machine_with_another_device_loads_without(
+    device: str, contents: Contents, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     changed = copy.deepcopy(contents)
-    changed[0]["parameters"]["device"] = "cuda:1"
-    path = tmp_path / "cuda"
+    changed[0]["parameters"]["device"] = device
+    path = tmp_path / "elsewhere"
     write_model(path, *changed)
     loaded = load(path)
     assert loaded.device == "auto"

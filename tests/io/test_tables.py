@@ -224,7 +224,7 @@ class TestErrors:
                 TableError,
                 "'right' is not numeric: row 2, of series a, has 'n/a'",
             ),
-            (change(1, "right", "n/a").astype(str), {"features": None}, TableError, "numbers, but is text"),
+            (change(1, "right", "n/a").astype({"right": str}), {"features": None}, TableError, "numbers, but is text"),
             (
                 FRAME.assign(left=1e300),
                 {},

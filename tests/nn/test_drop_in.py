@@ -155,6 +155,27 @@ def test_state_dicts_load_both_ways(kind: str, arguments: dict) -> None:
 
 
 @every_kind
+@every_configuration
+def test_what_code_around_torchs_modules_calls(kind: str, arguments: dict) -> None:
+    theirs, ours = pair(kind, **arguments)
+    x = block(arguments)
+    before = flat_results(ours(x))
+    assert ours.flatten_parameters() is None
+    assert all(torch.equal(one, other) for one, other in zip(flat_results(ours(x)), before, strict=True))
+    assert ours.mode == theirs.mode
+    for mine, torchs in zip(ours.all_weights, theirs.all_weights, strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(mine, torchs, strict=True))
+    ours.all_weights[0][0].data.zero_()  # the weights themselves
+    assert not ours.weight_ih_l0.any()
+
+
+def test_all_weights_of_a_projection_are_in_torchs_order() -> None:
+    theirs, ours = pair("LSTM", proj_size=2, bidirectional=True)
+    for mine, torchs in zip(ours.all_weights, theirs.all_weights, strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(mine, torchs, strict=True))
+
+
+@every_kind
 def test_the_same_seed_gives_the_same_initial_weights(kind: str) -> None:
     modules = []
     for module in pair(kind, num_layers=2, bidirectional=True):

@@ -49,7 +49,7 @@ def test_gradients_of_the_input_are_right_also_for_a_channel_that_stands_still(l
 
 
 def test_what_was_never_seen_is_the_mean_of_its_channel() -> None:
-    views = InputViews(1)
+    views = InputViews(1, gaps=True)
     views.scale_channels([5.0], [2.0])
     seen = views(pack_sequence([torch.tensor([[float("nan")], [7.0]])])).data
     assert seen.tolist() == [[0.0], [1.0]]

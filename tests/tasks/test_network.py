@@ -63,7 +63,7 @@ def test_a_network_can_begin_with_outputs_of_zero() -> None:
 
 
 def test_what_was_never_seen_counts_as_the_mean_of_its_channel() -> None:
-    network = made(NetworkConfig(2, 1, hidden_size=4))
+    network = made(NetworkConfig(2, 1, hidden_size=4, gaps=True))
     network.views.scale_channels([3.0, -1.0], [2.0, 1.0])
     gaps = pack_sequence([torch.tensor([[float("nan"), 0.0], [1.0, float("nan")]])])
     means = pack_sequence([torch.tensor([[3.0, 0.0], [1.0, -1.0]])])

@@ -1,8 +1,8 @@
 """Estimators from options, checked before any data are read, and the files that they go to."""
 
 import os
-from glob import glob
 from collections.abc import Iterable, Mapping
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,7 @@ def check_can_write(path: Path, *, besides: Iterable[str | Path]) -> None:
     if not path.exists():
         return
     for source in besides:
-        files = [source] if Path(source).exists() else glob(str(source), recursive=True)
+        # Path.glob takes no absolute pattern.
+        files = [source] if Path(source).exists() else glob(str(source), recursive=True)  # noqa: PTH207
         if any(path.samefile(file) for file in files):
             raise ParameterError(f"{path} is read too, as {source}: the result would replace it.")

@@ -65,7 +65,7 @@ def compare(
     """Read, then train and test every cell on every split."""
     output = Output(json, verbose)
     names = _read_cells(cells)
-    estimators = {cell: make_estimator(task, {**parameters, "cell": cell}, per_step=columns.per_step) for cell in names}
+    estimators = {cell: make_estimator(task, _for_cell(parameters, cell), per_step=columns.per_step) for cell in names}
     examples = read_examples(data, columns, task=task)
     facts = examples.facts(data, task)
     output.say(facts_in_words(facts))
@@ -90,6 +90,13 @@ def compare(
     if saved:
         output.say(f"picture: {saved[0]}")
     output.result(result | {"picture": saved[0] if saved else None})
+
+
+def _for_cell(parameters: Mapping[str, Any], cell: str) -> dict[str, Any]:
+    """Return the parameters for one cell: what only an LSTM has goes to the LSTM alone."""
+    only_lstm = {"init", "max_lag"} | (set() if parameters.get("match_parameters") else {"cell_options"})
+    shared = {name: value for name, value in parameters.items() if cell == "lstm" or name not in only_lstm}
+    return {**shared, "cell": cell}
 
 
 def _read_cells(text: str) -> list[str]:

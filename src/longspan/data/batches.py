@@ -29,15 +29,17 @@ class PackedRows(NamedTuple):
     ----------
     rows : ndarray of int64, shape (sum T_b,)
         Row numbers, time-major.
-    columns : ndarray of int64, shape (sum T_b,)
-        Which sequence of the batch each row belongs to.
     batch_sizes : ndarray of int64, shape (T,)
         How many sequences are still running at each step.
     """
 
     rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
     batch_sizes: NDArray[np.int64]
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """Which sequence of the batch each row belongs to, shape (sum T_b,)."""
+        return _columns(self.batch_sizes)
 
 
 def pack_rows(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> PackedRows:
@@ -55,10 +57,17 @@ def pack_rows(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> PackedRo
     ([0, 3, 1, 2], [2, 1, 1])
     """
     steps = np.arange(lengths[0])
+    if lengths[-1] == lengths[0]:
+        return PackedRows((steps[:, None] + starts).ravel(), np.full(len(steps), len(starts)))
     batch_sizes = len(lengths) - np.searchsorted(lengths[::-1], steps, side="right")
+    rows = starts[_columns(batch_sizes)] + np.repeat(steps, batch_sizes)
+    return PackedRows(rows, batch_sizes)
+
+
+def _columns(batch_sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     firsts = np.cumsum(batch_sizes) - batch_sizes
-    columns = np.arange(lengths.sum()) - np.repeat(firsts, batch_sizes)
-    return PackedRows(starts[columns] + np.repeat(steps, batch_sizes), columns, batch_sizes)
+    columns: NDArray[np.int64] = np.arange(batch_sizes.sum()) - np.repeat(firsts, batch_sizes)
+    return columns
 
 
 class Targets(Protocol):
@@ -165,6 +174,7 @@ class Batches:
         self.max_rows = max_rows
         self.device = torch.device(device)
         self._lengths = sequences.lengths
+        self._dense = sequences.is_dense
 
     def __len__(self) -> int:
         """Return how many batches a shuffled pass has, or a few less where lengths differ very much."""
@@ -173,9 +183,8 @@ class Batches:
     def shuffled(self, rng: np.random.Generator) -> Iterator[Batch]:
         """Yield every sequence once, in batches of like length, in a random order."""
         order = rng.permutation(self.index)
-        lengths = self._lengths[order]
-        if lengths.min() < lengths.max():
-            blurred = lengths * rng.uniform(1 - _LENGTH_JITTER, 1 + _LENGTH_JITTER, len(order))
+        if not self._dense:
+            blurred = self._lengths[order] * rng.uniform(1 - _LENGTH_JITTER, 1 + _LENGTH_JITTER, len(order))
             order = order[np.argsort(blurred, kind="stable")]
         parts = np.array_split(order, len(self))
         for number in rng.permutation(len(parts)):
@@ -203,7 +212,7 @@ class Batches:
     def _of_like_length(self, part: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Cut a batch where one long sequence would have many short ones filled up to its length in a stem."""
         lengths = self._lengths[part]
-        if lengths.max() * len(part) <= _MAX_FILLING * lengths.sum():
+        if self._dense or lengths.max() * len(part) <= _MAX_FILLING * lengths.sum():
             return [part]
         part = part[np.argsort(lengths, kind="stable")]
         place = int(np.diff(np.log(np.sort(lengths))).argmax()) + 1
@@ -211,7 +220,7 @@ class Batches:
 
     def _batch(self, index: NDArray[np.int64]) -> Batch:
         lengths = self._lengths[index]
-        if lengths.min() < lengths.max():
+        if not self._dense:
             falling = np.argsort(-lengths, kind="stable")
             index, lengths = index[falling], lengths[falling]
         packed = pack_rows(self.sequences.offsets[index], lengths)

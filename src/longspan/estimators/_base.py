@@ -156,7 +156,7 @@ class SequenceEstimator(BaseEstimator):
     def _read_X(self, X: Any, *, reset: bool = False) -> Sequences:
         """Read X for fitting (`reset`) or predicting."""
         # Afterwards the network decides, whatever the parameter has become: it has channels for what is missing or not.
-        told = self.missing == "indicator" if reset else self.network_.config.input_size > self.n_sequence_features_
+        told = self.missing == "indicator" if reset else self.network_.config.gaps
         sequences = read_sequences(self, X, reset=reset, allow_missing=told)
         return indicate_missing(sequences) if told else sequences
 

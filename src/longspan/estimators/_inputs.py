@@ -86,6 +86,8 @@ def read_labels(y: Any, sequences: Sequences, *, per_step: bool) -> NDArray[Any]
     labels = _joined_steps(y, sequences) if per_step else _one_each(y, sequences)
     if labels.dtype.kind in "fc" and not np.isfinite(labels).all():
         raise NonFiniteError("y contains NaN or infinity: every label must be known.")
+    if labels.dtype.kind in "mM" and np.isnat(labels).any():
+        raise NonFiniteError("y contains NaT: every label must be known.")
     if labels.dtype.kind == "O":
         _refuse_missing_labels(labels)
     try:

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from longspan import nn
 from longspan.errors import ParameterError
+from longspan.nn.lstm import check_variants
 from longspan.tasks import CELLS
 
 T = TypeVar("T")
@@ -40,13 +41,14 @@ dropout : float or "auto", default "auto"
     Share of units dropped between layers and before the read-out, while training.
 init : {"auto", "torch", "forget_bias", "chrono"}, default "auto"
     Initialiser of an LSTM: uniform as torch does; forget-gate bias 1; or gate biases drawn for memories of up to
-    `max_lag` steps.
+    `max_lag` steps ("chrono", for an LSTM only).
 max_lag : int, optional
-    Longest dependency expected, in steps, for ``init="chrono"``; the longest training sequence by default.
+    Longest dependency expected, in steps, for ``init="chrono"`` alone; None means the longest training sequence.
 window : int, default 16
     Steps seen at once by ``cell="feedforward"``.
 cell_options : dict, optional
     Variants of the LSTM cell, passed to `longspan.nn.LSTM`: ``{"peephole": True}``, ``{"layer_norm": True}``...
+    For another cell only with `match_parameters`, whose measure is then that LSTM.
 match_parameters : bool, default False
     Change `hidden_size` so that a cell other than the LSTM has as many parameters as the LSTM would have.
 per_step : bool, default False
@@ -68,8 +70,8 @@ clip_norm : float, default 1.0
 validation_fraction : float or "auto", default "auto"
     Share of the sequences held out, to keep the weights of the best epoch and to stop early; 0 holds out none.
 validation_folds : int or "auto", default "auto"
-    Choose the number of epochs by cross-validation with so many folds, then train on everything: what a small set
-    needs. 0 holds out one part instead, or none (see `validation_fraction`).
+    Choose the number of epochs by cross-validation with so many folds, 2 or more, then train on everything: what a
+    small set needs. 0 holds out one part instead, or none (see `validation_fraction`).
 validation_split : {"random", "time"}, default "random"
     Hold out sequences by chance (classes in proportion), or the last ones.
 n_iter_no_change : int, None or "auto", default "auto"
@@ -120,6 +122,7 @@ def check_parameters(parameters: dict[str, Any]) -> None:
     _check_choices(parameters)
     _check_numbers(parameters)
     _check_network(parameters)
+    _check_in_use(parameters)
     _check_run(parameters)
     if "class_weight" in parameters:
         _check_class_weight(parameters["class_weight"])
@@ -167,15 +170,26 @@ _NUMBERS: dict[str, tuple[bool, float, float, tuple[str | None, ...]]] = {
 
 
 def _check_numbers(parameters: dict[str, Any]) -> None:
-    for name, (whole, low, high, others) in _NUMBERS.items():
-        value = parameters.get(name, low)
-        if (value is None or isinstance(value, str)) and value in others:
-            continue
-        if not _is_number(value, whole=whole) or not low <= value <= high:
-            what = "a whole number" if whole else "a number"
-            limit = f"from {low:g}" + ("" if high >= _HIGHEST else f" to {high:g}")
-            or_else = "".join(f", or {other!r}" for other in others)
-            raise ParameterError(f"{name} must be {what} {limit}{or_else}, but it was {value!r}.")
+    for name in _NUMBERS.keys() & parameters.keys():
+        check_number(name, parameters[name])
+    if parameters["validation_folds"] == 1:
+        raise ParameterError(
+            "validation_folds is 1, but a fold is learned from while another is held out: it must be 2 or more.\n"
+            "  Use validation_folds=0 and validation_fraction to hold out one part."
+        )
+
+
+def check_number(name: str, value: Any, *, auto: bool = True) -> None:
+    """Raise `ParameterError` unless the parameter `name` may have this value; ``"auto"`` only where `auto` says so."""
+    whole, low, high, others = _NUMBERS[name]
+    others = tuple(other for other in others if auto or other != "auto")
+    if (value is None or isinstance(value, str)) and value in others:
+        return
+    if not _is_number(value, whole=whole) or not low <= value <= high:
+        what = "a whole number" if whole else "a number"
+        limit = f"from {low:g}" + ("" if high >= _HIGHEST else f" to {high:g}")
+        or_else = "".join(f", or {other!r}" for other in others)
+        raise ParameterError(f"{name} must be {what} {limit}{or_else}, but it was {value!r}.")
 
 
 def _is_number(value: Any, *, whole: bool) -> bool:
@@ -214,23 +228,43 @@ _CELL_OPTIONS = {
 
 
 def check_cell_options(options: Any) -> None:
-    """Raise `ParameterError` for what is no variant of the LSTM cell."""
+    """Raise `ParameterError` for what is no variant of the LSTM cell, or a value that it cannot have."""
     if not isinstance(options, dict) or not set(options) <= _CELL_OPTIONS:
         raise ParameterError(
             f"cell_options is None or a dict with some of {', '.join(sorted(_CELL_OPTIONS))}, but it was {options!r}."
         )
+    try:
+        check_variants(**options)
+    except ParameterError as error:
+        raise ParameterError(f"cell_options: {error}") from error
+
+
+def _check_in_use(parameters: dict[str, Any]) -> None:
+    """Refuse parameters that would do nothing beside the others."""
+    cell, init, max_lag = (parameters[name] for name in ("cell", "init", "max_lag"))
+    if max_lag is not None and init != "chrono":
+        raise ParameterError(
+            f'max_lag is {max_lag!r}, but init is {init!r}: max_lag is for init="chrono" alone.\n'
+            f'  Set init="chrono", or leave max_lag out.'
+        )
+    if cell == "lstm":
+        return
+    if init == "chrono":
+        raise ParameterError(
+            f'init is "chrono", which draws the gate biases of an LSTM, but cell is {cell!r}.\n'
+            f'  Use cell="lstm", or leave init and max_lag out.'
+        )
+    if parameters["cell_options"] and not parameters["match_parameters"]:
+        raise ParameterError(
+            f"cell_options are variants of the LSTM, but cell is {cell!r}.\n"
+            f'  Use cell="lstm", or leave cell_options out.'
+        )
 
 
 def _check_run(parameters: dict[str, Any]) -> None:
-    device, random_state, verbose = (parameters[name] for name in ("device", "random_state", "verbose"))
-    if not isinstance(device, str):
-        raise ParameterError(f"device is text such as 'auto', 'cpu' or 'cuda:0', but it was {device!r}.")
-    try:
-        kind = "cpu" if device == "auto" else torch.device(device).type
-    except RuntimeError as error:
-        raise ParameterError(f"device is none that torch knows: {device!r}.") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ParameterError(f"device is {device!r}, but torch finds no CUDA here; 'auto' takes what there is.")
+    random_state, verbose = parameters["random_state"], parameters["verbose"]
+    check_device_name(parameters["device"])
+    _check_device(parameters["device"])
     try:
         check_random_state(random_state)
     except ValueError as error:
@@ -239,6 +273,35 @@ def _check_run(parameters: dict[str, Any]) -> None:
         ) from error
     if not isinstance(verbose, int | np.integer) or verbose < 0:
         raise ParameterError(f"verbose is 0 or 1, but it was {verbose!r}.")
+
+
+def check_device_name(device: Any) -> None:
+    """Raise `ParameterError` for what names no device, here or elsewhere."""
+    if not isinstance(device, str):
+        raise ParameterError(f"device is text such as 'auto', 'cpu' or 'cuda:0', but it was {device!r}.")
+    try:
+        torch.device("cpu" if device == "auto" else device)
+    except RuntimeError as error:
+        raise ParameterError(f"device is none that torch knows: {device!r}.") from error
+
+
+def why_unusable(device: str) -> str | None:
+    """Return why nothing can be computed on a device here, or None if it can; one number goes there and back."""
+    if device == "auto":
+        return None
+    try:
+        torch.empty(1, device=device).cpu()
+    except Exception as error:  # noqa: BLE001 - every backend of torch fails in its own way
+        return str(error).partition("\n")[0]
+    return None
+
+
+def _check_device(device: str) -> None:
+    reason = why_unusable(device)
+    if reason is not None:
+        raise ParameterError(
+            f"device is {device!r}, which cannot be used here: {reason:.200}\n  'auto' takes what there is."
+        )
 
 
 def _check_class_weight(weights: Any) -> None:

@@ -142,9 +142,11 @@ def _refuse_text(connection: DuckDBPyConnection, time: str) -> None:
         "WHERE value IS NOT NULL ORDER BY value LIMIT 3"
     ).fetchall()
     examples = ", ".join(repr(value) for (value,) in found)
+    numbers = not _count(connection, time, _NO_NUMBER)
+    cast = f"CAST({identifier(time)} AS {'DOUBLE' if numbers else 'TIMESTAMP'})"
     raise TableError(
         f"the time {time!r} is text, and would be sorted as text: {examples or 'all of it is missing'}.\n"
-        f"  Turn it into a number or a time:  {_replacing(time, f'CAST({identifier(time)} AS TIMESTAMP)')}"
+        f"  Turn it into a number or a time:  {_replacing(time, cast)}"
     )
 
 

@@ -1,7 +1,7 @@
 """DuckDB underneath: a connection that may spill to disk, and every kind of source as one view."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike, fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,16 @@ from longspan.errors import EmptyDataError, FormatError, TableError
 from longspan.io._lines import check_lines
 from longspan.io._paths import existing_file
 
-__all__ = ["FORMATS", "connected", "identifier", "is_text_file", "literal", "open_rows", "said_by_duckdb"]
+__all__ = [
+    "FORMATS",
+    "check_source",
+    "connected",
+    "identifier",
+    "is_text_file",
+    "literal",
+    "open_rows",
+    "said_by_duckdb",
+]
 
 # Without BOOLEAN: a target of "yes" and "no" stays text, and comes back as such from a prediction.
 _TYPES = "auto_type_candidates=['BIGINT', 'DOUBLE', 'TIME', 'DATE', 'TIMESTAMP', 'TIMESTAMPTZ', 'VARCHAR']"
@@ -83,10 +92,7 @@ def open_rows(
 ) -> dict[str, str]:
     """Make the view `rows`, and return the types of its columns by their names."""
     if isinstance(source, str | PathLike):
-        relation = _file_relation(connection, source, table, _WHOLE_FILE if whole_file else _SAMPLE)
-        _create_view(connection, "source", f"SELECT * FROM {relation}")
-        if _suffix(source) in _DELIMITED:
-            check_lines(connection, source, list(_types(connection, "source")))
+        _open_file(connection, source, table, _WHOLE_FILE if whole_file else _SAMPLE)
     elif source is not None:
         _register(connection, source)
     elif query is None:
@@ -94,6 +100,29 @@ def open_rows(
     statement = "SELECT * FROM source" if query is None else _select(connection, query)
     _create_view(connection, "rows", statement)
     return _types(connection, "rows")
+
+
+def _open_file(connection: DuckDBPyConnection, source: str | PathLike[str], table: str | None, sample: int) -> None:
+    relation = _file_relation(connection, source, table, sample)
+    try:
+        _create_view(connection, "source", f"SELECT * FROM {relation}")
+    except TableError:
+        check_source(connection, source)
+        raise
+    check_source(connection, source, len(_types(connection, "source")))
+
+
+def check_source(connection: DuckDBPyConnection, source: Any, n_columns: int = 0) -> None:
+    """Name the line of a CSV file that does not fit its first line, if it was read as other columns or not at all."""
+    if not isinstance(source, str | PathLike) or _suffix(source) not in _DELIMITED:
+        return
+    files = [fspath(source)]
+    if not Path(source).exists():
+        found = connection.execute("SELECT file FROM glob(?) ORDER BY file", files).fetchall()
+        files = [file for (file,) in found]
+    with suppress(duckdb.Error):  # what is no text has no lines
+        for file in files:
+            check_lines(connection, _unpatterned(file), file, n_columns)
 
 
 def _types(connection: DuckDBPyConnection, view: str) -> dict[str, str]:
@@ -160,11 +189,15 @@ def _file_relation(connection: DuckDBPyConnection, source: str | PathLike[str], 
     if not (any(mark in path for mark in "*?[") and _matches(connection, path)):
         if existing_file(path).stat().st_size == 0:
             raise EmptyDataError(f"{path} is empty: it has no bytes.")
-        # Marks that stand in the name of one file must not be read as a pattern.
-        path = "".join(f"[{c}]" if c in "*?[" else c for c in path)
+        path = _unpatterned(path)
     if suffix in _DATABASES:
         return _database_relation(connection, fspath(source), table)
     return _READERS[suffix].format(literal(path), sample)
+
+
+def _unpatterned(path: str) -> str:
+    """Return a pattern for one file: marks that stand in its name must not be read as a pattern."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
 
 
 def _matches(connection: DuckDBPyConnection, pattern: str) -> bool:

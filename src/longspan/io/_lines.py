@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterator
-from os import PathLike, fspath
 
 from duckdb import DuckDBPyConnection
 
@@ -15,27 +14,27 @@ _PIECE = 10_000
 # Every line is one value, whatever is in it.
 _LINES = (
     "read_csv(?, columns={'line': 'VARCHAR'}, header=false, auto_detect=false, delim='\x01', quote='', escape='', "
-    "skip=0, null_padding=true)"
+    "null_padding=true)"
 )
 
 
-def check_lines(connection: DuckDBPyConnection, source: str | PathLike[str], columns: list[str]) -> None:
-    """Raise where a line longer than the first made DuckDB take all of the columns for one, or skip the header."""
-    first = next(_lines(connection, source), "").lstrip("\ufeff")
+def check_lines(connection: DuckDBPyConnection, path: str, name: str, n_columns: int) -> None:
+    """Raise for a line longer or shorter than the first, where DuckDB found other columns than the first line has."""
+    first = next(_lines(connection, f"{_LINES} LIMIT 1", path), "").lstrip("\ufeff")
     delimiter = max(_DELIMITERS, key=first.count)
     header = next(csv.reader([first], delimiter=delimiter), [])
-    if len(header) < 2 or len(columns) == len(header):
+    if len(header) < 2 or len(header) == n_columns or first.startswith("#"):
         return
-    reader = csv.reader(_lines(connection, source), delimiter=delimiter)
+    reader = csv.reader(_lines(connection, _LINES, path), delimiter=delimiter)
     for fields in reader:
-        if fields and len(fields) != len(header):
+        if fields and len(fields) != len(header) and not fields[0].startswith("#"):
             raise FormatError(
-                f"line {reader.line_num} of {fspath(source)} has {len(fields)} values, "
+                f"line {reader.line_num} of {name} has {len(fields)} values, "
                 f"but line 1 names {len(header)} columns: {', '.join(header)}."
             )
 
 
-def _lines(connection: DuckDBPyConnection, source: str | PathLike[str]) -> Iterator[str]:
-    found = connection.cursor().execute(f"SELECT line FROM {_LINES}", [fspath(source)])
+def _lines(connection: DuckDBPyConnection, relation: str, path: str) -> Iterator[str]:
+    found = connection.execute(f"SELECT line FROM {relation}", [path])
     while piece := found.fetchmany(_PIECE):
         yield from (line or "" for (line,) in piece)

@@ -19,6 +19,7 @@ from longspan.errors import EmptyDataError, FormatError, TableError
 from longspan.io._columns import Columns, choose_columns, first_row
 from longspan.io._duck import (
     FORMATS,
+    check_source,
     connected,
     identifier,
     is_text_file,
@@ -158,6 +159,8 @@ def read_table(
             # The types that the first rows suggest do not fit a later one; now look at all rows.
             return read(whole_file=True)
     except duckdb.Error as error:
+        with connected() as connection:
+            check_source(connection, source)
         raise TableError(f"the table cannot be read: {said_by_duckdb(error)}") from error
 
 

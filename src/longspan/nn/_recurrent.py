@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
@@ -73,6 +74,19 @@ class Recurrent(nn.Module):
     def output_size(self) -> int:
         """Features of the output of each step."""
         return self.num_directions * (self.proj_size or self.hidden_size)
+
+    @property
+    def mode(self) -> str:
+        """Kind of the cell, by torch's name for it."""
+        raise NotImplementedError
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """Weights of each layer and direction, in torch's order; those of variants come last."""
+        return [list(self._fields_of(suffix).values()) for _, suffix in self._slots]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: torch's method packs the weights for cuDNN, and no kernel here needs them side by side."""
 
     def _make_weights(self, extra: dict[str, tuple[int, ...]], **factory: Any) -> None:
         """Register the weights of all layers; `extra` are those that torch's layers do not have."""
@@ -216,6 +230,18 @@ def check_probability(name: str, value: object) -> None:
     """Refuse a value that is no probability."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
         raise ParameterError(f"{name} is {value!r}, but it is a probability: it must be from 0 to 1.")
+
+
+def check_share(name: str, value: object) -> None:
+    """Refuse what is no probability of dropping, which leaves something."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
+        raise ParameterError(f"{name} is {value!r}, but it is a share dropped: it must be from 0 to below 1.")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False, text such as "no" among it."""
+    if not isinstance(value, bool | np.bool_):
+        raise ParameterError(f"{name} is {value!r}, but it must be True or False.")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

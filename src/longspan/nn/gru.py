@@ -90,6 +90,11 @@ class GRU(HiddenStateRecurrent[GRUTrace]):
         self._make_weights({}, device=device, dtype=dtype)
         self.reset_parameters()
 
+    @property
+    def mode(self) -> str:
+        """Kind of the cell, by torch's name for it."""
+        return "GRU"
+
     def _run_layer(
         self,
         rows: Tensor,

@@ -12,7 +12,7 @@ from longspan import ops
 from longspan.errors import ParameterError
 from longspan.nn import initialisers
 from longspan.nn._layout import Input, Lengths
-from longspan.nn._recurrent import Recurrent, Trace, check_choice, check_probability
+from longspan.nn._recurrent import Recurrent, Trace, check_choice, check_flag, check_probability, check_share
 from longspan.ops import COUPLED_GATES, LSTM_GATES, LSTMState, LSTMTrace, LSTMWeights, Zoneout
 
 _INITS = ("torch", "forget_bias", "chrono")
@@ -63,9 +63,9 @@ class LSTM(Recurrent):
     zoneout : float or (float, float)
         Probability that a unit of (h, c) keeps its last value at a step. In evaluation, the expectation.
     recurrent_dropout : float
-        Probability of dropping a unit of h', one mask for all steps of a sequence (variational dropout).
+        Probability, below 1, of dropping a unit of h', one mask for all steps of a sequence (variational dropout).
     weight_drop : float
-        Probability of dropping a recurrent weight, one mask for each call.
+        Probability, below 1, of dropping a recurrent weight, one mask for each call.
     init : {"torch", "forget_bias", "chrono"}
         "torch": uniform. "forget_bias": Glorot W, orthogonal U, zero biases, and 1 for the forget gate.
         "chrono": the same, with biases such that units remember over lags up to `max_lag`.
@@ -111,6 +111,7 @@ class LSTM(Recurrent):
         init: str = "torch",
         max_lag: int | None = None,
     ) -> None:
+        check_variants(peephole, coupled, layer_norm, zoneout, recurrent_dropout, weight_drop)
         super().__init__(
             input_size,
             hidden_size,
@@ -122,21 +123,19 @@ class LSTM(Recurrent):
             bidirectional=bidirectional,
             proj_size=proj_size,
         )
-        self.peephole = peephole
-        self.coupled = coupled
-        self.layer_norm = layer_norm
+        self.peephole = bool(peephole)
+        self.coupled = bool(coupled)
+        self.layer_norm = bool(layer_norm)
         self.zoneout = _zoneout_pair(zoneout)
         self.recurrent_dropout = recurrent_dropout
         self.weight_drop = weight_drop
         self.init = init
         self.max_lag = max_lag
-        self._check_arguments()
+        self._check_init()
         self._make_weights(self._extra_shapes(), device=device, dtype=dtype)
         self.reset_parameters()
 
-    def _check_arguments(self) -> None:
-        check_probability("recurrent_dropout", self.recurrent_dropout)
-        check_probability("weight_drop", self.weight_drop)
+    def _check_init(self) -> None:
         check_choice("init", self.init, _INITS)
         if self.init != "torch" and not self.bias:
             raise ParameterError(f"init={self.init!r} sets biases, but bias=False.")
@@ -245,6 +244,11 @@ class LSTM(Recurrent):
         output, state, traces = self._run(input, hx, lengths, trace)
         return (output, LSTMState(*state), traces) if trace else (output, LSTMState(*state))
 
+    @property
+    def mode(self) -> str:
+        """Kind of the cell, by torch's name for it."""
+        return "LSTM"
+
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)
 
@@ -303,6 +307,22 @@ class LSTM(Recurrent):
             "init": "torch",
             "max_lag": None,
         }
+
+
+def check_variants(
+    peephole: object = False,
+    coupled: object = False,
+    layer_norm: object = False,
+    zoneout: Any = 0.0,
+    recurrent_dropout: object = 0.0,
+    weight_drop: object = 0.0,
+) -> None:
+    """Raise `ParameterError` for a variant of the cell that cannot be; defaults are those of `LSTM`."""
+    for flag, value in (("peephole", peephole), ("coupled", coupled), ("layer_norm", layer_norm)):
+        check_flag(flag, value)
+    _zoneout_pair(zoneout)
+    check_share("recurrent_dropout", recurrent_dropout)
+    check_share("weight_drop", weight_drop)
 
 
 def _zoneout_pair(zoneout: float | tuple[float, float]) -> tuple[float, float]:

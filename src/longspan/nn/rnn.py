@@ -82,6 +82,11 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
         self._make_weights({}, device=device, dtype=dtype)
         self.reset_parameters()
 
+    @property
+    def mode(self) -> str:
+        """Kind of the cell, by torch's name for it: "RNN_TANH" or "RNN_RELU"."""
+        return f"RNN_{self.nonlinearity.upper()}"
+
     def _run_layer(
         self,
         rows: Tensor,

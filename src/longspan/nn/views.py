@@ -33,6 +33,8 @@ class InputViews(nn.Module):
     views : sequence of {"level", "change", "shape"}
         The standardised value; its difference from the step before (0 at the first step); and the value after the mean
         of its own sequence is taken off and the sequence's own standard deviation divided out.
+    gaps : bool
+        Values may be NaN, and then count as the mean of their channel.
     noise : float
         Standard deviation of Gaussian noise added to every number while training.
     amplitude_noise : float
@@ -63,7 +65,13 @@ class InputViews(nn.Module):
     view_scale: Tensor
 
     def __init__(
-        self, input_size: int, views: Sequence[str] = ("level",), *, noise: float = 0.0, amplitude_noise: float = 0.0
+        self,
+        input_size: int,
+        views: Sequence[str] = ("level",),
+        *,
+        gaps: bool = False,
+        noise: float = 0.0,
+        amplitude_noise: float = 0.0,
     ) -> None:
         super().__init__()
         for view in views:
@@ -71,6 +79,7 @@ class InputViews(nn.Module):
         if not views or len(set(views)) < len(views):
             raise ParameterError(f"views must be some of {VIEWS}, each once, but they were {tuple(views)}.")
         self.views = tuple(views)
+        self.gaps = gaps
         self.noise = noise
         self.amplitude_noise = amplitude_noise
         self.output_size = input_size * len(self.views)
@@ -91,8 +100,9 @@ class InputViews(nn.Module):
 
     def look(self, input: PackedSequence) -> Tensor:
         """Return the views as they are before they are standardised, shape (sum T_b, output_size)."""
-        # Values never seen are NaN up to here; zero is then the mean of their channel.
-        level = torch.nan_to_num((input.data - self.mean) / self.scale, nan=0.0)
+        level = (input.data - self.mean) / self.scale
+        if self.gaps:
+            level = torch.nan_to_num(level, nan=0.0)
         if self.views == ("level",):
             return level
         makers = {"level": lambda rows, _: rows, "change": _change, "shape": _shape}

@@ -27,7 +27,7 @@ def as_numeric(x: Any, name: str) -> NDArray[Any]:
     try:
         array = np.asarray(x)
         if array.dtype == object:
-            array = array.astype(np.float64)
+            array = _floats(array)
     except (ValueError, OverflowError) as error:
         raise DataError(f"{name} cannot be read as an array of numbers: {error}") from error
     if array.dtype.kind == "c":
@@ -35,6 +35,16 @@ def as_numeric(x: Any, name: str) -> NDArray[Any]:
     if array.dtype.kind not in "fiub":
         raise DataError(f"{name} has dtype {array.dtype}, and only numbers can be read.")
     return array
+
+
+def _floats(array: NDArray[Any]) -> NDArray[np.float64]:
+    """Read an array of objects as numbers, and pandas' mark for what is missing as NaN."""
+    try:
+        return array.astype(np.float64)
+    except TypeError:
+        # By its name, for pandas is not needed here. What else is no number raises again.
+        known = [np.nan if type(entry).__name__ == "NAType" else entry for entry in array.ravel()]
+        return np.array(known, dtype=np.float64).reshape(array.shape)
 
 
 def to_float32(array: NDArray[Any]) -> FloatArray:

@@ -29,6 +29,8 @@ class NetworkConfig:
         How the steps of a sequence become one vector (see `longspan.nn.Pooling`); None gives an output at every step.
     views : tuple of str
         Ways in which each channel is seen (see `longspan.nn.InputViews`).
+    gaps : bool
+        Values of the input may be NaN, and then count as the mean of their channel.
     input_noise, amplitude_noise : float
         Noise on what is seen, while training.
     stem_strides : tuple of int
@@ -57,6 +59,7 @@ class NetworkConfig:
     bidirectional: bool = True
     pooling: str | None = "last"
     views: tuple[str, ...] = ("level",)
+    gaps: bool = False
     input_noise: float = 0.0
     amplitude_noise: float = 0.0
     stem_strides: tuple[int, ...] = ()
@@ -92,7 +95,11 @@ class SequenceNetwork(torch.nn.Module):
         super().__init__()
         self.config = config
         self.views = nn.InputViews(
-            config.input_size, config.views, noise=config.input_noise, amplitude_noise=config.amplitude_noise
+            config.input_size,
+            config.views,
+            gaps=config.gaps,
+            noise=config.input_noise,
+            amplitude_noise=config.amplitude_noise,
         )
         self.stem = _stem(config, self.views.output_size)
         self.cell = _cell(config, self.views.output_size if self.stem is None else self.stem.output_size)
