@@ -57,7 +57,7 @@ def report(result: dict[str, Any], *, as_json: bool) -> None:
         print(json.dumps(result))
         return
     for name, value in result.items():
-        print(f"{name:>24}  {value}")
+        print(f"{name:>24}  {value}", flush=True)
 
 
 def _processor() -> str:
