@@ -33,9 +33,7 @@ _ROWS_AT_ONCE = 1 << 16
 _SEQUENCES_AT_ONCE = 256
 
 _TILE = 8
-"""Sequences are predicted in multiples of this: matrix kernels add up the rows that are left over in another order, and
-a prediction would depend, by its last bits, on how many neighbours it has."""
-
+"""Sequences are predicted in multiples of this, see `Batches.longest_first`."""
 
 _SEEDING = RLock()
 """Held while torch's generators, of which a process has one set, are seeded for a fit: fits in threads take turns."""
@@ -330,7 +328,7 @@ class SequenceEstimator(BaseEstimator):
         self.network_.eval()
         outputs = np.empty((sequences.n_steps if self._by_steps else len(sequences), self.network_.config.output_size))
         with torch.inference_mode():
-            for batch in batches.longest_first(tile=8):
+            for batch in batches.longest_first(tile=_TILE):
                 rows = batch.rows if self._by_steps else batch.index
                 outputs[rows] = task.read(self.network_(batch.inputs)).numpy()
         return outputs, sequences

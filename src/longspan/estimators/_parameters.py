@@ -103,7 +103,7 @@ What each ``"auto"`` becomes is chosen from the shape of the training data, and 
 - Batches hold 16 sequences, 32 if there are more than 500 and 64 if there are more than 2,000. There are at least 15
   passes, and on small sets as many as make 500 training steps (400 for a regressor).
 - A classifier holds nothing out. A regressor chooses its number of epochs by cross-validation on up to 500 sequences,
-  so that it trains five times, and on a tenth held out of more.
+  so that it trains five times, and on a tenth, 1,000 at most, held out of more.
 - With `per_step` there are neither convolutional blocks nor changes: each step is seen as it is.
 
 The choices were made by cross-validation on training sets of speech, motion, outlines, device loads and others.

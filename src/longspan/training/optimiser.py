@@ -36,9 +36,13 @@ SCHEDULES: dict[str, Callable[[float], float]] = {"one_cycle": one_cycle, "const
 class StepCount:
     """What became of the steps of an epoch."""
 
-    taken: int = 0
     skipped: int = 0
     norms: list[float] = field(default_factory=list)
+
+    @property
+    def taken(self) -> int:
+        """Steps that moved the parameters; each left the norm of its gradient."""
+        return len(self.norms)
 
 
 class Optimiser:
@@ -111,7 +115,6 @@ class Optimiser:
         with torch.no_grad():
             torch._foreach_mul_(self.matrices, 1.0 - lr * self.weight_decay)
         self.adam.step()
-        self.count.taken += 1
         self.count.norms.append(norm)
         self._skipped_in_a_row = 0
         return True
