@@ -1,6 +1,15 @@
 """Data on their way into a network: scaling, splitting, batches by length, and data sets that ship with longspan."""
 
-from longspan.data.batches import Batch, Batches, PackedRows, PerSequence, PerStep, Targets, pack_rows
+from longspan.data.batches import (
+    Batch,
+    Batches,
+    BatchSource,
+    PackedRows,
+    PerSequence,
+    PerStep,
+    Targets,
+    pack_rows,
+)
 from longspan.data.datasets import SpeakerData, load_japanese_vowels
 from longspan.data.merging import merge_duplicates
 from longspan.data.missing import indicate_missing
@@ -9,6 +18,7 @@ from longspan.data.splitting import number_groups, split_sequences
 
 __all__ = [
     "Batch",
+    "BatchSource",
     "Batches",
     "ChannelScaler",
     "PackedRows",

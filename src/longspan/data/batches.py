@@ -5,7 +5,7 @@ Sequences of like length go into one batch, sorted by falling length, and their 
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -73,11 +73,11 @@ def _columns(batch_sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 class Targets(Protocol):
     """What a batch should be answered with; how to take the part that belongs to a batch."""
 
-    def take(self, index: NDArray[np.int64], packed: PackedRows) -> Tensor:
+    def take(self, index: NDArray[np.int64], packed: PackedRows) -> Tensor | PackedSequence:
         """Return the targets of the sequences `index`, whose rows are `packed`."""
 
-    def spread(self, weights: NDArray[np.float32], packed: PackedRows) -> NDArray[np.float32]:
-        """Return one weight a target, from one weight a sequence."""
+    def spread(self, weights: NDArray[np.float32], index: NDArray[np.int64], packed: PackedRows) -> NDArray[np.float32]:
+        """Return one weight a target, from one weight for each of the sequences `index`."""
 
 
 class PerSequence:
@@ -90,7 +90,7 @@ class PerSequence:
         """Return targets of shape (B,) or (B, K)."""
         return torch.from_numpy(self.values[index])
 
-    def spread(self, weights: NDArray[np.float32], packed: PackedRows) -> NDArray[np.float32]:
+    def spread(self, weights: NDArray[np.float32], index: NDArray[np.int64], packed: PackedRows) -> NDArray[np.float32]:
         """Return the weights as they are, shape (B,)."""
         return weights
 
@@ -105,7 +105,7 @@ class PerStep:
         """Return targets in the order of the packed rows, shape (sum T_b,) or (sum T_b, K)."""
         return torch.from_numpy(self.values[packed.rows])
 
-    def spread(self, weights: NDArray[np.float32], packed: PackedRows) -> NDArray[np.float32]:
+    def spread(self, weights: NDArray[np.float32], index: NDArray[np.int64], packed: PackedRows) -> NDArray[np.float32]:
         """Return each sequence's weight at each of its steps, shape (sum T_b,)."""
         return weights[packed.columns]
 
@@ -116,22 +116,43 @@ class Batch(NamedTuple):
     Attributes
     ----------
     inputs : PackedSequence
-        Rows of shape (sum T_b, I), longest sequence first.
-    targets : Tensor or None
-        In the order of the batch.
+        Rows of shape (sum T_b, I), longest sequence first. A source of batches for another kind of network may put
+        something else here that its task knows.
+    targets : Tensor, PackedSequence or None
+        In the order of the batch; None where the sequences themselves are what is learned.
     weights : Tensor or None
-        One weight a target.
+        One weight a target, or one a sequence where there are no targets.
     index : ndarray of int64, shape (B,)
         Which sequences these are.
     rows : ndarray of int64, shape (sum T_b,)
         Which rows of all sequences these are.
     """
 
-    inputs: PackedSequence
-    targets: Tensor | None
+    inputs: Any
+    targets: Tensor | PackedSequence | None
     weights: Tensor | None
     index: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.index, which nobody asks a batch for
     rows: NDArray[np.int64]
+
+    @property
+    def n_targets(self) -> int:
+        """How many targets there are, or sequences where there are none."""
+        if self.targets is None:
+            return len(self.index)
+        return len(self.targets.data if isinstance(self.targets, PackedSequence) else self.targets)
+
+
+class BatchSource(Protocol):
+    """What the training loop asks for: a pass over the data in a random order, and one always in the same order."""
+
+    def __len__(self) -> int:
+        """Return about how many batches a shuffled pass has."""
+
+    def shuffled(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Yield everything once, in a random order."""
+
+    def longest_first(self) -> Iterator[Batch]:
+        """Yield everything once, always in the same batches."""
 
 
 class Batches:
@@ -142,7 +163,7 @@ class Batches:
     sequences : Sequences
         All sequences; may be mapped from disk, since only the rows of one batch are read at a time.
     targets : Targets, optional
-        One entry a sequence or a step.
+        What each sequence should be answered with.
     weights : ndarray of float32, shape (N,), optional
         One weight a sequence.
     index : ndarray of int64, optional
@@ -226,9 +247,12 @@ class Batches:
         packed = pack_rows(self.sequences.offsets[index], lengths)
         values = torch.from_numpy(np.take(self.sequences.values, packed.rows, axis=0))
         inputs = PackedSequence(values.to(self.device), torch.from_numpy(packed.batch_sizes))
-        targets = weights = None
-        if self.targets is not None:
-            targets = self.targets.take(index, packed).to(self.device)
-            if self.weights is not None:
-                weights = torch.from_numpy(self.targets.spread(self.weights[index], packed)).to(self.device)
+        targets = None if self.targets is None else self.targets.take(index, packed)
+        if targets is not None:
+            targets = targets.to(self.device)  # type: ignore[arg-type]  # torch has no annotation for packed ones
+        weights = None
+        if self.weights is not None:
+            own = self.weights[index]
+            own = own if self.targets is None else self.targets.spread(own, index, packed)
+            weights = torch.from_numpy(own).to(self.device)
         return Batch(inputs, targets, weights, index, packed.rows)

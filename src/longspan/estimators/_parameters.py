@@ -1,5 +1,6 @@
 """The parameters that all estimators share: their text, and the checks of their values."""
 
+import re
 from inspect import Parameter, cleandoc, signature
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -91,6 +92,10 @@ verbose : int, default 0
     1 shows a progress bar with the time left; 0 writes nothing at all.
 """
 
+_SHARED_TEXTS = {
+    name: text for text in re.split(r"\n(?=\w)", _SHARED_TEXT.strip()) for name in text.partition(" : ")[0].split(", ")
+}
+"""The text of each parameter, by its name."""
 
 _RECIPE_TEXT = """
 What each ``"auto"`` becomes is chosen from the shape of the training data, and is found in ``recipe_`` after fitting:
@@ -111,17 +116,26 @@ The choices were made by cross-validation on training sets of speech, motion, ou
 
 
 def documented(cls: type[T]) -> type[T]:
-    """Put the shared parameters into a docstring, where it says ``{parameters}``."""
+    """Put the parameters that `cls` shares with others into its docstring, where it says ``{parameters}``."""
     text = cleandoc(cls.__doc__ or "")
-    cls.__doc__ = text.replace("{parameters}", _SHARED_TEXT.strip()).replace("{recipe}", _RECIPE_TEXT.strip())
+    own = {name for line in text.splitlines() for name in line.partition(" : ")[0].split(", ")}
+    texts = {_SHARED_TEXTS[name]: None for name in signature(cls).parameters if name not in own}
+    shared = "\n".join(texts)  # a text that is of two parameters stands there once
+    cls.__doc__ = text.replace("{parameters}", shared).replace("{recipe}", _RECIPE_TEXT.strip())
     return cls
 
 
 def check_parameters(parameters: dict[str, Any]) -> None:
-    """Raise `ParameterError`, naming the parameter, for a value that no estimator can work with."""
+    """Raise `ParameterError`, naming the parameter, for a value that no estimator can work with.
+
+    Each estimator has some of the parameters that are known here.
+    """
     _check_choices(parameters)
     _check_numbers(parameters)
-    _check_network(parameters)
+    if "pooling" in parameters:
+        _check_views_of_input(parameters)
+    if parameters["cell_options"] is not None:
+        check_cell_options(parameters["cell_options"])
     _check_in_use(parameters)
     _check_run(parameters)
     if "class_weight" in parameters:
@@ -136,17 +150,18 @@ def _check_choices(parameters: dict[str, Any]) -> None:
         "schedule": ("one_cycle", "constant"),
         "validation_split": ("random", "time"),
     }
-    for name, allowed in choices.items():
+    for name in choices.keys() & parameters.keys():
+        allowed = choices[name]
         if not isinstance(parameters[name], str) or parameters[name] not in allowed:
             raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}, but it was {parameters[name]!r}.")
-    for name in ("bidirectional", "match_parameters", "per_step", "warm_start"):
+    for name in {"bidirectional", "match_parameters", "per_step", "warm_start"} & parameters.keys():
         if not isinstance(parameters[name], bool | np.bool_):
             raise ParameterError(f"{name} is True or False, but it was {parameters[name]!r}.")
 
 
 _HIGHEST = float(np.finfo(np.float64).max)
 
-_NUMBERS: dict[str, tuple[bool, float, float, tuple[str | None, ...]]] = {
+NUMBERS: dict[str, tuple[bool, float, float, tuple[str | None, ...]]] = {
     "hidden_size": (True, 1, np.inf, ()),
     "num_layers": (True, 1, np.inf, ()),
     "window": (True, 1, np.inf, ()),
@@ -170,9 +185,9 @@ _NUMBERS: dict[str, tuple[bool, float, float, tuple[str | None, ...]]] = {
 
 
 def _check_numbers(parameters: dict[str, Any]) -> None:
-    for name in _NUMBERS.keys() & parameters.keys():
+    for name in NUMBERS.keys() & parameters.keys():
         check_number(name, parameters[name])
-    if parameters["validation_folds"] == 1:
+    if parameters.get("validation_folds") == 1:
         raise ParameterError(
             "validation_folds is 1, but a fold is learned from while another is held out: it must be 2 or more.\n"
             "  Use validation_folds=0 and validation_fraction to hold out one part."
@@ -181,7 +196,7 @@ def _check_numbers(parameters: dict[str, Any]) -> None:
 
 def check_number(name: str, value: Any, *, auto: bool = True) -> None:
     """Raise `ParameterError` unless the parameter `name` may have this value; ``"auto"`` only where `auto` says so."""
-    whole, low, high, others = _NUMBERS[name]
+    whole, low, high, others = NUMBERS[name]
     others = tuple(other for other in others if auto or other != "auto")
     if (value is None or isinstance(value, str)) and value in others:
         return
@@ -196,8 +211,8 @@ def _is_number(value: Any, *, whole: bool) -> bool:
     return isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
 
 
-def _check_network(parameters: dict[str, Any]) -> None:
-    pooling, stem, options = (parameters[name] for name in ("pooling", "stem", "cell_options"))
+def _check_views_of_input(parameters: dict[str, Any]) -> None:
+    pooling, stem = parameters["pooling"], parameters["stem"]
     parts = pooling.split("+") if isinstance(pooling, str) else [""]
     if pooling != "auto" and (len(set(parts)) < len(parts) or not set(parts) <= set(_POOLINGS)):
         raise ParameterError(
@@ -213,8 +228,6 @@ def _check_network(parameters: dict[str, Any]) -> None:
     strides = () if stem is None or (isinstance(stem, str) and stem == "auto") else stem
     if not isinstance(strides, tuple | list) or not all(_is_number(s, whole=True) and s >= 1 for s in strides):
         raise ParameterError(f"stem is 'auto', None or a tuple of strides such as (2, 2), but it was {stem!r}.")
-    if options is not None:
-        check_cell_options(options)
 
 
 _VIEWS = ("level", "change", "shape")

@@ -1,18 +1,19 @@
 """Fitted estimators as files: weights as tensors, everything else as plain JSON, nothing that runs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from os import PathLike
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 
 from longspan.data import ChannelScaler
 from longspan.errors import LongspanError, ModelFileError, ParameterError
 from longspan.estimators._parameters import (
+    NUMBERS,
     check_cell_options,
     check_device_name,
     check_number,
@@ -21,24 +22,22 @@ from longspan.estimators._parameters import (
 )
 from longspan.estimators._recipe import Recipe
 from longspan.io import read_model, write_model
-from longspan.tasks import NetworkConfig, SequenceNetwork
 from longspan.training import TrainingSettings
 from longspan.training.optimiser import SCHEDULES
 
 _NETWORK = "network."
-_TARGETS = "target_scaler."
 
 
-def save_estimator(estimator: BaseEstimator, path: str | PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
+def save_estimator(estimator: Any, path: str | PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
     """Write a fitted estimator; see its method `save`."""
-    _check_same_kind(estimator.get_params(deep=False), estimator.recipe_.network)
+    _check_same_kind(estimator)
     tensors = {
         _NETWORK + name: tensor.detach().cpu().contiguous().numpy()
         for name, tensor in estimator.network_.state_dict().items()
     }
-    scaler = getattr(estimator, "target_scaler_", None)
-    if scaler is not None:
-        tensors |= {_TARGETS + "mean": scaler.mean, _TARGETS + "scale": scaler.scale}
+    for name in _names_of(estimator, ChannelScaler):
+        scaler = getattr(estimator, name)
+        tensors |= {_tensor_name(name, "mean"): scaler.mean, _tensor_name(name, "scale"): scaler.scale}
     config = {
         "estimator": type(estimator).__name__,
         "parameters": _plain_parameters(estimator),
@@ -105,30 +104,27 @@ def _restore(value: Any, sequence: type = tuple) -> Any:
     return sequence(_restore(entry, sequence) for entry in value) if isinstance(value, list) else value
 
 
-_VALUES: dict[str, type] = {
-    "n_features_in_": int,
-    "n_sequence_features_": int,
-    "_columns_are_steps": bool,
-    "history_": list,
-    "n_iter_": int,
-    "best_epoch_": int,
-    "stop_reason_": str,
-    "n_outputs_": int,
-    "_targets_are_1d": bool,
-}
-_NUMBERS_OF_NETWORK = ("hidden_size", "num_layers", "window", "max_lag", "dropout", "input_noise", "amplitude_noise")
-_NUMBERS_OF_TRAINING = ("max_epochs", "lr", "weight_decay", "clip_norm", "n_iter_no_change", "tol", "ema_decay")
-_NUMBERS_OF_RECIPE = ("batch_size", "validation_fraction", "validation_folds", "label_smoothing")
-_LARGEST_STRIDE = 1 << 31
-_ARRAYS = ("classes_", "class_weights_", "feature_names_in_")
 _LARGEST_ARRAY = 1 << 28
 """Bytes; a made-up dtype such as U1000000000 would need far more."""
 
 
-def _fitted_values(estimator: BaseEstimator) -> dict[str, Any]:
-    values = {name: _plain(getattr(estimator, name)) for name in _VALUES if hasattr(estimator, name)}
-    present = {name: getattr(estimator, name) for name in _ARRAYS if hasattr(estimator, name)}
-    return {"values": values, "arrays": {name: _array_to_plain(array) for name, array in present.items()}}
+def _names_of(estimator: Any, kind: type) -> list[str]:
+    """Return the names of fitted state of one type, of what there is."""
+    return [name for name, its in estimator._state.items() if its is kind and hasattr(estimator, name)]
+
+
+def _tensor_name(name: str, part: str) -> str:
+    return f"{name.removesuffix('_')}.{part}"
+
+
+def _fitted_values(estimator: Any) -> dict[str, Any]:
+    arrays = {name: _array_to_plain(getattr(estimator, name)) for name in _names_of(estimator, np.ndarray)}
+    values = {
+        name: _plain(getattr(estimator, name))
+        for kind in set(estimator._state.values()) - {np.ndarray, ChannelScaler}
+        for name in _names_of(estimator, kind)
+    }
+    return {"values": values, "arrays": arrays}
 
 
 def _array_to_plain(array: NDArray[Any] | None) -> dict[str, Any] | None:
@@ -162,31 +158,17 @@ def _rebuild(estimator_class: type, config: dict[str, Any], tensors: dict[str, N
         parameters["device"] = "auto"  # trained on one machine, used on another
     check_parameters(parameters)
     estimator = estimator_class(**parameters)
-    estimator.recipe_ = _recipe(config["recipe"])
-    network = estimator.recipe_.network
-    _check_same_kind(parameters, network)
-    _restore_fitted(estimator, config["fitted"])
-    if network.input_size not in (estimator.n_sequence_features_, 3 * estimator.n_sequence_features_):
-        raise ModelFileError(
-            f"the network takes {network.input_size} features, the estimator {estimator.n_sequence_features_}."
-        )
-    estimator.network_ = _network(network, tensors).to(estimator._torch_device())
-    if isinstance(estimator, ClassifierMixin):
-        _check_shapes(network.output_size, estimator.classes_, estimator.class_weights_)
-        _check_classes(estimator.classes_, estimator.class_weights_)
-    else:
-        estimator.target_scaler_ = ChannelScaler(tensors[_TARGETS + "mean"], tensors[_TARGETS + "scale"])
-        _check_shapes(network.output_size, estimator.target_scaler_.mean, estimator.target_scaler_.scale)
-        _check_target_scaler(estimator.target_scaler_)
+    estimator.recipe_ = _recipe(config["recipe"], estimator)
+    _check_same_kind(estimator)
+    _restore_fitted(estimator, config["fitted"], tensors)
+    estimator.network_ = _network(estimator, tensors).to(estimator._torch_device())
+    estimator._check_state()
     return estimator
 
 
-def _check_same_kind(parameters: dict[str, Any], network: NetworkConfig) -> None:
+def _check_same_kind(estimator: Any) -> None:
     """Refuse parameters that were changed after fitting into those of another kind of network."""
-    for name, now, fitted in (
-        ("cell", parameters["cell"], network.cell),
-        ("per_step", bool(parameters["per_step"]), network.pooling is None),
-    ):
+    for name, (now, fitted) in estimator._kind_of_network().items():
         if now != fitted:
             raise ParameterError(
                 f"{name} is {now!r:.60}, but the network was fitted with {name}={fitted!r:.60}.\n"
@@ -194,57 +176,55 @@ def _check_same_kind(parameters: dict[str, Any], network: NetworkConfig) -> None
             )
 
 
-def _check_classes(classes: NDArray[Any] | None, weights: NDArray[Any] | None) -> None:
-    # Labels are looked up in them by bisection.
-    if classes is None or not np.array_equal(np.unique(classes), classes):
-        raise ModelFileError("the classes are not in order, or one of them is there twice.")
-    if weights is not None and not (
-        weights.dtype.kind == "f" and bool(np.isfinite(weights).all() and min(weights) >= 0)
-    ):
-        raise ModelFileError("the weights of the classes are not finite numbers from 0.")
-
-
-def _check_target_scaler(scaler: ChannelScaler) -> None:
-    if not (np.isfinite(scaler.mean).all() and np.isfinite(scaler.scale).all() and (scaler.scale > 0).all()):
-        raise ModelFileError("the scale of the targets is not finite, or not above 0.")
-
-
-def _restore_fitted(estimator: BaseEstimator, fitted: dict[str, Any]) -> None:
+def _restore_fitted(estimator: Any, fitted: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
     """Set what `_fitted_values` took, and nothing else, whatever the file says."""
-    optional = {"n_outputs_", "_targets_are_1d"} if isinstance(estimator, ClassifierMixin) else set()
-    for name in _VALUES.keys() - (optional - fitted["values"].keys()):
-        value = _restore(fitted["values"][name], list)
-        if type(value) is not _VALUES[name]:
+    for name, kind in estimator._state.items():
+        if kind is ChannelScaler:
+            setattr(estimator, name, _scaler(tensors[_tensor_name(name, "mean")], tensors[_tensor_name(name, "scale")]))
+            continue
+        kept = fitted["arrays" if kind is np.ndarray else "values"]
+        if name not in kept and name in estimator._optional_state:
+            continue
+        if kind is np.ndarray:
+            setattr(estimator, name, _array_from_plain(kept[name]))
+            continue
+        value = _restore(kept[name], list)
+        if type(value) is not kind:
             raise ModelFileError(f"the file says that {name} is {value!r:.60}.")
         setattr(estimator, name, value)
     if not all(isinstance(record, dict) for record in estimator.history_):
         raise ModelFileError("history_ is not one record an epoch.")
-    for name in _ARRAYS:
-        if name in fitted["arrays"]:
-            setattr(estimator, name, _array_from_plain(fitted["arrays"][name]))
 
 
-def _check_shapes(size: int, *arrays: NDArray[Any] | None) -> None:
-    for array in arrays:
-        if array is not None and array.shape != (size,):
-            raise ModelFileError(f"the network has {size} outputs, but something that goes with them {array.shape}.")
+def _scaler(mean: NDArray[Any], scale: NDArray[Any]) -> ChannelScaler:
+    if not (mean.ndim == 1 and mean.shape == scale.shape):
+        raise ModelFileError(f"means of shape {mean.shape} do not go with scales of shape {scale.shape}.")
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
+        raise ModelFileError("a scale is not finite, or not above 0.")
+    return ChannelScaler(mean, scale)
 
 
-def _recipe(plain: dict[str, Any]) -> Recipe:
+def _recipe(plain: dict[str, Any], estimator: Any) -> Recipe:
     network = {name: _restore(value) for name, value in plain["network"].items()}
     training = {name: _restore(value) for name, value in plain["training"].items()}
     rest = {name: _restore(value) for name, value in plain.items() if name not in ("network", "training")}
-    recipe = Recipe(network=NetworkConfig(**network), training=TrainingSettings(**training), **rest)
-    for part, names in (
-        (recipe.network, _NUMBERS_OF_NETWORK),
-        (recipe.training, _NUMBERS_OF_TRAINING),
-        (recipe, _NUMBERS_OF_RECIPE),
-    ):
-        for name in names:
-            check_number(name, getattr(part, name), auto=False)
+    config = estimator._network_type.config_type(**network)
+    recipe = Recipe(network=config, training=TrainingSettings(**training), **rest)
+    for part in (recipe.network, recipe.training, recipe):
+        _check_fields(part)
     _check_training(recipe.training)
-    _check_stem(recipe.network)
+    estimator._check_config(recipe.network)
     return recipe
+
+
+def _check_fields(part: Any) -> None:
+    """Refuse numbers out of their range, and what is neither true nor false where it should be."""
+    for each in fields(part):
+        value = getattr(part, each.name)
+        if each.name in NUMBERS:
+            check_number(each.name, value, auto=False)
+        elif each.type is bool and type(value) is not bool:
+            raise ModelFileError(f"{each.name} is {value!r:.60}, not true or false.")
 
 
 def _check_training(settings: TrainingSettings) -> None:
@@ -254,32 +234,20 @@ def _check_training(settings: TrainingSettings) -> None:
         raise ModelFileError(f"the file says to stop after {settings.stop_after!r:.60} epochs.")
 
 
-def _check_stem(config: NetworkConfig) -> None:
-    strides: Any = config.stem_strides
-    if not isinstance(strides, tuple) or not all(type(s) is int and 1 <= s < _LARGEST_STRIDE for s in strides):
-        raise ModelFileError(f"the file speaks of the strides {strides!r:.60}.")
-    if config.pooling is None and any(stride > 1 for stride in strides):
-        raise ModelFileError(f"each step has an output, but the strides {strides!r:.60} leave out steps.")
-    if config.stem_pooling is not None and (config.pooling is None or not strides):
-        raise ModelFileError("the steps of a stem are pooled, but there is no stem, or each step has an output.")
-    for name in ("bidirectional", "zero_head"):
-        if not isinstance(getattr(config, name), bool):
-            raise ModelFileError(f"{name} is {getattr(config, name)!r:.60}, not true or false.")
-
-
-def _network(config: NetworkConfig, tensors: dict[str, NDArray[Any]]) -> SequenceNetwork:
+def _network(estimator: Any, tensors: dict[str, NDArray[Any]]) -> torch.nn.Module:
     """Build the network around the tensors of the file: sizes that they do not bear out are never allocated."""
+    config = estimator.recipe_.network
     weights = {
         name.removeprefix(_NETWORK): torch.from_numpy(np.array(array))
         for name, array in tensors.items()
         if name.startswith(_NETWORK)
     }
     check_cell_options(config.cell_options)
-    for what, count in (("layers", config.num_layers), ("blocks of a stem", len(config.stem_strides))):
+    for what, count in estimator._counts_of_parts(config).items():
         if count > len(weights):
             raise ModelFileError(f"the file speaks of {count} {what}, but holds {len(weights)} tensors.")
     with torch.device("meta"):
-        network = SequenceNetwork(config)
+        network: torch.nn.Module = estimator._network_type(config)
     _check_weights(network, weights)
     network.load_state_dict(weights, assign=True)
     for parameter in network.parameters():
@@ -287,7 +255,7 @@ def _network(config: NetworkConfig, tensors: dict[str, NDArray[Any]]) -> Sequenc
     return network.eval()
 
 
-def _check_weights(network: SequenceNetwork, weights: dict[str, torch.Tensor]) -> None:
+def _check_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
     """Refuse weights of another type than the network's, weights that are not finite, scales that are none."""
     for name, expected in network.state_dict().items():
         if name in weights and weights[name].dtype != expected.dtype:

@@ -68,7 +68,7 @@ class Recipe:
 
     Attributes
     ----------
-    network : longspan.tasks.NetworkConfig
+    network : longspan.tasks.NetworkConfig, or the configuration of another network
         What the network is made of.
     training : longspan.training.TrainingSettings
         How it is trained.
@@ -82,12 +82,12 @@ class Recipe:
         Of a classifier's training loss.
     """
 
-    network: NetworkConfig
+    network: Any
     training: TrainingSettings
     batch_size: int
     validation_fraction: float
-    validation_folds: int
-    label_smoothing: float
+    validation_folds: int = 0
+    label_smoothing: float = 0.0
 
 
 def classifier_choices(shape: DataShape) -> dict[str, Any]:

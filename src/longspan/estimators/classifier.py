@@ -1,7 +1,8 @@
 """`LSTMClassifier`: a label for each sequence, or for each step."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -10,17 +11,19 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
-from longspan.errors import ParameterError, TargetError
-from longspan.estimators._base import SequenceEstimator, all_or_nothing
+from longspan.errors import ModelFileError, ParameterError, TargetError
+from longspan.estimators._base import all_or_nothing
 from longspan.estimators._inputs import read_class_names, read_labels, read_weights
 from longspan.estimators._parameters import check_parameters, documented
+from longspan.estimators._predictor import SequencePredictor
 from longspan.estimators._recipe import DataShape, classifier_choices
 from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.tasks import Classification, Task
 
 
 @documented
-class LSTMClassifier(ClassifierMixin, SequenceEstimator):
+@dataclass(kw_only=True, eq=False, repr=False)
+class LSTMClassifier(ClassifierMixin, SequencePredictor):
     """Classify sequences, or every step of them, with an LSTM.
 
     Parameters
@@ -72,84 +75,17 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     Gers, Schmidhuber & Cummins 2000, "Learning to forget", Neural Computation 12 (10).
     """
 
-    classes_: NDArray[Any]
-    class_weights_: NDArray[np.float64] | None
+    class_weight: Mapping[Any, float] | str | None = None
+    label_smoothing: float | str = "auto"
 
-    def __init__(
-        self,
-        cell: str = "lstm",
-        hidden_size: int = 64,
-        num_layers: int = 1,
-        bidirectional: bool = True,
-        pooling: str = "auto",
-        views: str | tuple[str, ...] = "auto",
-        input_noise: float | str = "auto",
-        amplitude_noise: float | str = "auto",
-        stem: str | tuple[int, ...] | None = "auto",
-        dropout: float | str = "auto",
-        init: str = "auto",
-        max_lag: int | None = None,
-        window: int = 16,
-        cell_options: dict[str, Any] | None = None,
-        match_parameters: bool = False,
-        per_step: bool = False,
-        missing: str = "error",
-        max_epochs: int | str = "auto",
-        batch_size: int | str = "auto",
-        lr: float | str = "auto",
-        weight_decay: float = 0.01,
-        schedule: str = "one_cycle",
-        clip_norm: float = 1.0,
-        validation_fraction: float | str = "auto",
-        validation_folds: int | str = "auto",
-        validation_split: str = "random",
-        n_iter_no_change: int | str | None = "auto",
-        tol: float = 0.0,
-        ema_decay: float = 0.98,
-        warm_start: bool = False,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        class_weight: Mapping[Any, float] | str | None = None,
-        label_smoothing: float | str = "auto",
-    ) -> None:
-        super().__init__(
-            cell=cell,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            pooling=pooling,
-            views=views,
-            input_noise=input_noise,
-            amplitude_noise=amplitude_noise,
-            stem=stem,
-            dropout=dropout,
-            init=init,
-            max_lag=max_lag,
-            window=window,
-            cell_options=cell_options,
-            match_parameters=match_parameters,
-            per_step=per_step,
-            missing=missing,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            schedule=schedule,
-            clip_norm=clip_norm,
-            validation_fraction=validation_fraction,
-            validation_folds=validation_folds,
-            validation_split=validation_split,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            ema_decay=ema_decay,
-            warm_start=warm_start,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.class_weight = class_weight
-        self.label_smoothing = label_smoothing
+    classes_: NDArray[Any] = field(init=False)
+    class_weights_: NDArray[np.float64] | None = field(init=False)
+
+    _state: ClassVar[dict[str, type]] = SequencePredictor._state | {
+        "classes_": np.ndarray,
+        "class_weights_": np.ndarray,
+    }
+    _optional_state: ClassVar[frozenset[str]] = SequencePredictor._optional_state | {"class_weights_"}
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
@@ -283,7 +219,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             )
         return TargetArray(places.astype(np.int64), self.per_step)
 
-    def _prepare_targets(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
+    def _prepare(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
         """Work out the weight of each class, in the order of `classes_`."""
         self.class_weights_ = None
         if self.class_weight is not None:
@@ -315,6 +251,20 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             device = next(self.network_.parameters()).device
             weights = torch.tensor(self.class_weights_, dtype=torch.float32, device=device)
         return Classification(self.network_, class_weight=weights, label_smoothing=self.recipe_.label_smoothing)
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        size = self.network_.config.output_size
+        for array in (self.classes_, self.class_weights_):
+            if array is not None and array.shape != (size,):
+                raise ModelFileError(f"the network has {size} outputs, but there are {array.shape} classes or weights.")
+        if not np.array_equal(np.unique(self.classes_), self.classes_):  # labels are looked up by bisection
+            raise ModelFileError("the classes are not in order, or one of them is there twice.")
+        weights = self.class_weights_
+        if weights is not None and not (
+            weights.dtype.kind == "f" and bool(np.isfinite(weights).all() and min(weights) >= 0)
+        ):
+            raise ModelFileError("the weights of the classes are not finite numbers from 0.")
 
     def _stratify(self, targets: TargetArray) -> NDArray[Any] | None:
         return None if targets.per_step else targets.values

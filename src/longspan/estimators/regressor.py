@@ -1,7 +1,7 @@
 """`LSTMRegressor`: one or more numbers for each sequence, or for each step."""
 
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -11,17 +11,18 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 
 from longspan.data import ChannelScaler
-from longspan.errors import ShapeError
-from longspan.estimators._base import SequenceEstimator, all_or_nothing
+from longspan.errors import ModelFileError, ShapeError
+from longspan.estimators._base import all_or_nothing
 from longspan.estimators._inputs import read_numbers, read_weights
 from longspan.estimators._parameters import check_parameters, documented
+from longspan.estimators._predictor import SequencePredictor
 from longspan.estimators._recipe import DataShape, regressor_choices
 from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.tasks import Regression, Task
 
 
 @documented
-class LSTMRegressor(RegressorMixin, SequenceEstimator):
+class LSTMRegressor(RegressorMixin, SequencePredictor):
     """Predict numbers from sequences, or from every step of them, with an LSTM.
 
     Parameters
@@ -70,6 +71,12 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
     Hochreiter & Schmidhuber 1997, "Long short-term memory", Neural Computation 9 (8);
     Gers, Schmidhuber & Cummins 2000, "Learning to forget", Neural Computation 12 (10).
     """
+
+    _state: ClassVar[dict[str, type]] = SequencePredictor._state | {
+        "n_outputs_": int,
+        "_targets_are_1d": bool,
+        "target_scaler_": ChannelScaler,
+    }
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
@@ -159,12 +166,18 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             raise ShapeError(f"y has {columns.shape[1]} columns, but the first targets had {self.n_outputs_}.")
         return TargetArray(columns, self.per_step)
 
-    def _prepare_targets(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
+    def _prepare(self, training_set: TrainingSet, *, goes_on: bool) -> TrainingSet:
         """Standardise the targets by mean and deviation of the part that is learned from."""
         if not goes_on:
             self.target_scaler_ = ChannelScaler.fit(*training_set.targets_of(training_set.kept))
         values = self.target_scaler_.transform(training_set.targets.values).astype(np.float32)
         return replace(training_set, targets=TargetArray(values, self.per_step))
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        size, shape = self.network_.config.output_size, self.target_scaler_.mean.shape
+        if shape != (size,):
+            raise ModelFileError(f"the network has {size} outputs, but the scale of the targets {shape}.")
 
     def _choices(self, shape: DataShape) -> dict[str, Any]:
         return regressor_choices(shape)

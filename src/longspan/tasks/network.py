@@ -91,6 +91,8 @@ class SequenceNetwork(torch.nn.Module):
     (sum T_b, output_size), in the order of the rows.
     """
 
+    config_type = NetworkConfig
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config

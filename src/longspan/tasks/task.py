@@ -1,32 +1,33 @@
 """What every task is: a network, its loss, and how to read its output."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 
 class Task(ABC):
     """A network, its loss, and how to read its output.
 
     The training loop knows nothing else of what is learned: it minimises `loss` over batches and watches the `metrics`
-    of sequences that are held out. `targets` are whatever the batches carry, and `weights` has one entry a target.
+    of sequences that are held out. `inputs` and `targets` are whatever the batches carry, a `PackedSequence` and a
+    tensor for most; `weights` has one entry a target.
 
     Attributes
     ----------
     network : nn.Module
-        Takes a `PackedSequence` and returns a tensor.
+        What is trained.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
 
     @abstractmethod
-    def loss(self, inputs: PackedSequence, targets: Tensor, weights: Tensor | None) -> Tensor:
+    def loss(self, inputs: Any, targets: Any, weights: Tensor | None) -> Tensor:
         """Return the training loss of a batch, a scalar: the mean over targets of weight times loss."""
 
     @abstractmethod
-    def metrics(self, inputs: PackedSequence, targets: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
+    def metrics(self, inputs: Any, targets: Any, weights: Tensor | None) -> dict[str, Tensor]:
         """Return sums over a batch of whatever is worth watching: ``"loss"``, ``"weight"`` and others.
 
         Each divided by the sum of ``"weight"``, over all batches, is a mean that can be shown.

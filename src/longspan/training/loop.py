@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from longspan.data import Batches
+from longspan.data import BatchSource
 from longspan.errors import TrainingError, TrainingWarning
 from longspan.tasks import Task
 from longspan.training.averaging import WeightAverage
@@ -112,7 +112,7 @@ class Trainer:
         self._best_loss = math.inf
         self._best_weights: dict[str, Tensor] | None = None
 
-    def fit(self, training: Batches, validation: Batches | None = None) -> None:
+    def fit(self, training: BatchSource, validation: BatchSource | None = None) -> None:
         """Train until the epochs are over, nothing improves, or Ctrl-C; the network ends with the best weights.
 
         Best is the lowest loss on `validation`; without one, the last epoch's weights are kept.
@@ -131,7 +131,7 @@ class Trainer:
                     raise
         self._finish(self.history)
 
-    def partial_fit(self, training: Batches) -> None:
+    def partial_fit(self, training: BatchSource) -> None:
         """Make one pass over `training` at a level learning rate; raises `TrainingError` as `fit` does."""
         with self._watched(1, len(training)):
             record = self.epoch(training)
@@ -141,33 +141,32 @@ class Trainer:
                 self.stop_reason = "diverged"
         self._finish([record])
 
-    def epoch(self, training: Batches, *, first_progress: float = 0.0, last_progress: float = 0.0) -> Record:
+    def epoch(self, training: BatchSource, *, first_progress: float = 0.0, last_progress: float = 0.0) -> Record:
         """Make one pass over `training`, and return its record."""
         began = time.perf_counter()
         self.task.network.train()
         loss_sum, counted = 0.0, 0
         for number, batch in enumerate(training.shuffled(self.rng)):
             progress = first_progress + (last_progress - first_progress) * number / len(training)
-            loss = self.task.loss(batch.inputs, cast(Tensor, batch.targets), batch.weights)
+            loss = self.task.loss(batch.inputs, batch.targets, batch.weights)
             if self.optimiser.step(loss, progress):
                 if self._average is not None:
                     self._average.update()
-                count = len(cast(Tensor, batch.targets))
-                loss_sum += float(loss.detach()) * count
-                counted += count
+                loss_sum += float(loss.detach()) * batch.n_targets
+                counted += batch.n_targets
             elif self.optimiser.diverged:
                 break
             for watcher in self.watchers:
                 watcher.on_step()
         return self._record(loss_sum / counted if counted else math.nan, began)
 
-    def evaluate(self, batches: Batches) -> dict[str, float]:
+    def evaluate(self, batches: BatchSource) -> dict[str, float]:
         """Return the mean of every metric of the task over `batches`."""
         self.task.network.eval()
         totals: dict[str, float] = {}
         with torch.inference_mode():
             for batch in batches.longest_first():
-                metrics = self.task.metrics(batch.inputs, cast(Tensor, batch.targets), batch.weights)
+                metrics = self.task.metrics(batch.inputs, batch.targets, batch.weights)
                 for name, value in metrics.items():
                     totals[name] = totals.get(name, 0.0) + float(value)
         weight = totals.pop("weight")
@@ -184,7 +183,7 @@ class Trainer:
             for watcher in self.watchers:
                 watcher.on_end(self.stop_reason)
 
-    def _epochs(self, training: Batches, validation: Batches | None) -> None:
+    def _epochs(self, training: BatchSource, validation: BatchSource | None) -> None:
         epochs = self.settings.max_epochs
         if validation is not None:
             self._keep_if_best(0, self.evaluate(validation)["loss"])
@@ -214,7 +213,7 @@ class Trainer:
         self.history.append(record)
         return record
 
-    def _validate(self, record: Record, validation: Batches) -> None:
+    def _validate(self, record: Record, validation: BatchSource) -> None:
         with self._average.in_place() if self._average else nullcontext():
             record |= {f"validation_{name}": value for name, value in self.evaluate(validation).items()}
             self._keep_if_best(record["epoch"], record["validation_loss"])
