@@ -18,9 +18,10 @@ from longspan.cli._tasks.decode import NAMES, attention_picture, decoder_scores,
 if TYPE_CHECKING:
     from longspan.cli._rows import Rows
 
-HELP = """Answer with texts, or draw texts by chance, with a model of train --task decode.
-
-A model that was trained without sources needs no DATA, and draws --sample 1 text unless told otherwise."""
+HELP = (
+    "Answer with texts, or draw texts by chance, with a model of train --task decode.\n\n"
+    "A model that was trained without sources needs no DATA, and draws one text unless --sample says how many."
+)
 EXAMPLES = """For example:
 
   longspan decode g2p.longspan new.csv --beam-width 4 --out answers.csv
@@ -121,7 +122,7 @@ def _texts(
         predicted = decoder.predict(sources, beam_width=beam_width, max_length=max_length)
         return _give(output, _rows(pairs, columns, [[answer] for answer in predicted]), out, "predictions")
     if "prefix" in drawing:
-        drawing = drawing | {"prefix": read_prefix(drawing["prefix"], columns.split)}
+        drawing = drawing | {"prefix": read_prefix(decoder, drawing["prefix"], columns.split)}
     drawn = decoder.sample(1 if sample is None else sample, sources, max_length=max_length, **drawing)
     return _give(output, _rows(pairs, columns, [drawn] if sources is None else drawn, numbered=True), out, "samples")
 

@@ -48,7 +48,7 @@ def reconstructions(
         steps = slice(offsets[number], offsets[number + 1])
         for axes, channel in zip(row, channels, strict=True):
             _draw(axes, values[steps, channel], given[steps, channel])
-        row[0].set_ylabel(f"{_short(str(keys[number]))}\n{word}: {errors[number]:.2f}")
+        row[0].set_ylabel(f"{_short(str(keys[number]))}\ngiven back {word}")
     for axes, channel in zip(grid[0], channels, strict=True):
         axes.set_title(_short(names[channel]))
     for axes in grid[-1]:
@@ -65,6 +65,8 @@ def _draw(axes: "Axes", original: "NDArray[Any]", given: "NDArray[Any]") -> None
     axes.plot(given, color=COLOURS["rnn"], linewidth=1.8, alpha=0.85, label="given back")
     axes.grid(axis="y")
     axes.margins(x=0.02)
+    axes.locator_params(axis="x", integer=True, nbins=5)
+    axes.locator_params(axis="y", nbins=5)
 
 
 def _short(text: str) -> str:
