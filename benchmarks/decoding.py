@@ -86,7 +86,8 @@ def text(seed: int) -> dict[str, Any]:
 
     whole = "\n".join(topics.values())
     cut = int(0.9 * len(whole))
-    train, test = whole[:cut], "".join(c for c in whole[cut:] if c in set(whole[:cut]))
+    train, known = whole[:cut], set(whole[:cut])
+    test = "".join(character for character in whole[cut:] if character in known)
     decoder, result = fitted(None, [train], seed)
     result["characters"] = [len(train), len(test)]
     result["bits a character"] = float(np.log2(decoder.perplexity(None, [test])))

@@ -110,6 +110,17 @@ def test_ts_file(run_json):
     assert len(run_json("encode", "m", "waves.ts")["latents"]) == 40
 
 
+def test_missing_values(run_json):
+    columns = trials()
+    columns["noise"][columns["trial"] < 1008] = np.nan
+    columns["x"][[0, 40, 41]] = np.nan
+    write_table("gaps.csv", columns)
+    found = run_json("train", "gaps.csv", "--out", "m", *ENCODE, "--missing", "indicator")
+    assert np.isfinite(found["channels"]["noise"]["error"])
+    rows = run_json("encode", "m", "gaps.csv", "--reconstruct", "--pictures", "drawn")
+    assert rows["steps"][0]["error"] is None  # of a step of which nothing is known
+
+
 def test_a_classifier_starts_from_an_encoder(run_json, run, encoder, table):
     arguments = ("train", table, "--task", "classify", "--target", "answer", *COLUMNS, "--max-epochs", "1")
     found = run_json(*arguments, "--pretrained", encoder, "--hidden-size", "3", "--out", "m")

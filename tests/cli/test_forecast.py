@@ -172,6 +172,17 @@ def test_one_series_without_a_column_of_series(run, run_json):
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
 
 
+def test_months_as_text(run_json):
+    passengers = longspan.load_airline_passengers()
+    months = passengers.times.astype("datetime64[M]").astype(str)
+    lines = (f"{month},{count}\n" for month, count in zip(months, passengers.values, strict=True))
+    Path("air.csv").write_text("month,passengers\n" + "".join(lines), "utf-8")
+    options = ("--task", "forecast", "--time", "month", "--target", "passengers", "--backtest", "0", "--out", "m")
+    found = run_json("train", "air.csv", *options, "--hidden-size", "3", "--max-epochs", "1", "--horizon", "2")
+    assert found["data"]["longest"] == 144
+    assert [row["month"] for row in run_json("forecast", "m")["forecast"]] == ["1961-01-01", "1961-02-01"]
+
+
 def test_several_targets(run_json, table):
     run_json("train", table, "--out", "m", *FORECAST, "--target", "promo", "--backtest", "0")
     row = run_json("forecast", "m", "--horizon", "1")["forecast"][0]

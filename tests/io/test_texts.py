@@ -32,7 +32,7 @@ def test_what_is_missing_is_named(tmp_path):
     path.write_text("word,n\na,1\n,2\n,3\n", "utf-8")
     with pytest.raises(TableError, match="'word' is missing in 2 rows; the first is row 2"):
         read_texts(path, ["word"])
-    with pytest.raises(TableError, match="no column 'Word'.*\\n.*Did you mean 'word'"):
+    with pytest.raises(TableError, match=r"no column 'Word'.*\n.*Did you mean 'word'"):
         read_texts(path, ["Word"])
     with pytest.raises(DataFileNotFoundError, match=r"t\.csv"):
         read_texts(tmp_path / "tt.csv", ["word"])

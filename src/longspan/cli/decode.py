@@ -32,7 +32,7 @@ EXAMPLES = """For example:
 def decode(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file that longspan train --task decode wrote.")],
     data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="What to answer, with the columns of training.")
+        str | None, typer.Argument(metavar="DATA", help="What to answer, with the columns of training.")
     ] = None,
     *,
     beam_width: Annotated[int, typer.Option(help="Beginnings kept in view; 1 is greedy.")] = 1,
@@ -41,7 +41,7 @@ def decode(
     ] = None,
     sample: Annotated[int | None, typer.Option(help="Draw so many texts, for each source.")] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="Below 1 what is probable gets more so.", show_default="1", min=0)
+        float | None, typer.Option(metavar="X", help="Below 1 what is probable gets more so.", show_default="1", min=0)
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Draw from so many of the most probable symbols only.")] = None,
     prefix: Annotated[

@@ -36,7 +36,7 @@ EXAMPLES = """For example:
 def forecast(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file that longspan train --task forecast wrote.")],
     data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="The past of these series or of others; else of training.")
+        str | None, typer.Argument(metavar="DATA", help="The past of these series or of others; else of training.")
     ] = None,
     *,
     horizon: Annotated[

@@ -66,7 +66,7 @@ def train(
     backtest: int | None,
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Data to test on, in place of a part.")] = None,
     test_fraction: Annotated[
-        float | None, typer.Option(help="Share to test on; 0 for none.", max=0.99, show_default="0.2")
+        float | None, typer.Option(metavar="SHARE", help="Share to test on; 0 for none.", max=0.99, show_default="0.2")
     ] = None,
     random_state: Annotated[int, typer.Option(help="Seed of the test part and of training.", min=0)] = 0,
     pictures: Annotated[

@@ -92,7 +92,7 @@ def read_table(
         The column that says which series a row belongs to. Series come out in rising order of it.
     time : str, optional
         The column that orders the rows of a series; the order of the file without it. It holds numbers or
-        times, and no text; a time with an offset is read as the instant, in UTC.
+        times, or months such as 2024-05, and no other text; a time with an offset is read as the instant, in UTC.
     features : str or list of str, optional
         The columns to learn from; every other numeric column without it.
     target : str or list of str, optional

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from longspan.cli._pictures._look import new_figure
+from longspan.cli._pictures._look import FAINT, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,17 +31,19 @@ def fans(draw: Callable[[int, Any], object], names: Sequence[str], *, past: int 
         axes.set_visible(False)
     # Spread over all of them, so that the first few do not stand for the rest.
     chosen = [round(place * (len(names) - 1) / max(1, count - 1)) for place in range(count)]
-    for place, (number, axes) in enumerate(zip(chosen, grid.flat, strict=False)):
+    for number, axes in zip(chosen, grid.flat, strict=False):
         draw(number, axes)
         _crop(axes, past)
         if len(names) > 1:
             axes.set_title(names[number])
-        if place and axes.get_legend() is not None:
+        if axes.get_legend() is not None:
             axes.get_legend().remove()
         axes.grid(axis="y")
         _tidy_dates(axes)
+    # Above the axes, where it covers nothing.
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
     if len(names) > count:
-        figure.suptitle(f"{count} of {len(names)} series", size=9, x=0.99, ha="right")
+        figure.supxlabel(f"{count} of {len(names)} series", size=9, color=FAINT, x=0.99, ha="right")
     return figure
 
 

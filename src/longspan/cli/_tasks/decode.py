@@ -14,7 +14,6 @@ from longspan.cli._output import counted
 from longspan.cli._pairs import (
     Pairs,
     hold_out_pairs,
-    is_plain_text,
     joined,
     pairs_in_words,
     read_pairs,
@@ -76,8 +75,7 @@ class Decode(Job[Pairs]):
 
     def read_test(self, source: str, training: Pairs) -> Pairs:
         """Read the same columns of another file."""
-        columns = training.columns
-        return read_pairs(source, replace(columns, split=columns.split) if is_plain_text(source, columns) else columns)
+        return read_pairs(source, training.columns)
 
     def fit(self, estimator: Any, training: Pairs) -> None:
         """Train on the pairs."""

@@ -101,7 +101,7 @@ def backtest(estimator: Any, history: History, origins: int, horizon: int | None
         title += f", from {origins} origins of {counted(found.horizon, 'step')}"
     return Tested(
         result,
-        f"{title}, by models that had not seen them; errors in units of seasonal naive before",
+        f"{title}, by models that had not seen them; in units of the error of seasonal naive before",
         ("", "MASE", "pinball", share),
         rows,
         {"backtest.png": lambda: _draw_backtest(found, history)} | forecast_pictures(estimator, history, found.horizon),
