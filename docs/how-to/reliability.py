@@ -14,11 +14,12 @@ right = classifier.classes_[calibrated.argmax(axis=1)] == speakers.y_test
 own = calibrated**classifier.temperature_
 own /= own.sum(axis=1, keepdims=True)
 
-figure, axes = plt.subplots(figsize=(5, 4.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(4.4, 4.2), layout="constrained")
 for name, probabilities, colour in (("network", own, "#c2571a"), ("calibrated", calibrated, "#1b7837")):
     CalibrationDisplay.from_predictions(
         right, probabilities.max(axis=1), n_bins=6, strategy="quantile", name=name, color=colour, ax=axes
     )
 axes.set(xlabel="probability of the predicted speaker", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+axes.set_aspect("equal")
 axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False)

@@ -9,8 +9,12 @@ encoder = LSTMEncoder(16, random_state=0).fit(X_train)
 given = encoder.reconstruct(X_test[:1])[0]
 
 figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
-for channel, colour in zip((0, 1, 2), ("C0", "C1", "C2"), strict=True):
-    axes.plot(X_test[0][:, channel], color=colour, label=f"cepstrum {channel + 1}")
+last = len(given) - 1
+for channel, colour in zip((0, 1, 2), ("#2166ac", "#c2571a", "#1b7837"), strict=True):
+    axes.plot(X_test[0][:, channel], color=colour)
     axes.plot(given[:, channel], color=colour, linestyle="--")
+    height = (X_test[0][last, channel] + given[last, channel]) / 2
+    axes.text(last + 0.4, height, f"channel {channel + 1}", color=colour, va="center")
 axes.set(xlabel="frame", ylabel="coefficient", title="A test recording (solid) and its reconstruction (dashed)")
-axes.legend(frameon=False, ncols=3)
+axes.set_xticks(range(0, last + 1, 3))
+axes.spines[["top", "right"]].set_visible(False)

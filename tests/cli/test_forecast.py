@@ -189,6 +189,19 @@ def test_several_targets(run_json, table):
     assert list(row) == ["shop", "day", *(f"{name}_q{q}" for name in ("sold", "promo") for q in (10, 50, 90))]
 
 
+def skipping() -> dict[str, np.ndarray]:
+    """Days to come without the second one."""
+    left = np.flatnonzero(future(6)["day"] != np.datetime64("2024-02-11"))
+    return {name: column[left] for name, column in future(6).items()}
+
+
+BROKEN = {
+    "twice.csv": lambda: {name: np.repeat(column, 2) for name, column in sales().items()},
+    "nothing.csv": lambda: sales() | {"sold": np.where(sales()["shop"] == "south", np.nan, sales()["sold"])},
+    "timeless.csv": lambda: {name: column for name, column in sales().items() if name != "day"},
+    "two.csv": lambda: future(2),
+    "skip.csv": skipping,
+}
 MISTAKES = [
     (2, "the column to learn is needed", ("train", "sales.csv", "--task", "forecast", "--out", "m")),
     (2, "horizon must be", ("train", "sales.csv", *FORECAST, "--horizon", "0", "--out", "m")),
@@ -221,15 +234,12 @@ MISTAKES = [
     ("code", "words", "arguments"), MISTAKES, ids=[f"{n}-{mistake[1]}" for n, mistake in enumerate(MISTAKES)]
 )
 def test_mistake(run, models, model, table, code, words, arguments):
-    for name in ("plain", "known"):
-        Path(f"{name}.longspan").write_bytes((models / f"{name}.longspan").read_bytes())
+    for name in arguments:
+        if name in BROKEN:
+            write_table(name, BROKEN[name]())
+        elif name in ("plain.longspan", "known.longspan"):
+            Path(name).write_bytes((models / name).read_bytes())
     Path("classifier.longspan").write_bytes(model.read_bytes())
-    write_table("twice.csv", {name: np.repeat(column, 2) for name, column in sales().items()})
-    write_table("nothing.csv", sales() | {"sold": np.where(sales()["shop"] == "south", np.nan, sales()["sold"])})
-    write_table("timeless.csv", {name: column for name, column in sales().items() if name != "day"})
-    write_table("two.csv", future(2))
-    left = np.flatnonzero(future(6)["day"] != np.datetime64("2024-02-11"))
-    write_table("skip.csv", {name: column[left] for name, column in future(6).items()})
     result = run(*arguments, "--json")
     assert result.exit_code == code, result.output
     assert words in json.loads(result.stdout)["error"]["message"]

@@ -82,6 +82,25 @@ def test_gaps_are_bridged_and_told() -> None:
     assert inputs.values.ravel().tolist() == [-3, -3, -2, -1, 0]
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_gaps_are_filled_as_they_are_series_by_series(channels: int) -> None:
+    data = block([9, 1, 30, 7, 5], channels=channels, gaps=0.5, ahead=2)
+    data.values[data.offsets[3] : data.offsets[4]] = np.nan
+    expected = []
+    for start, stop in zip(data.offsets[:-1], data.offsets[1:], strict=True):
+        rows = []
+        for column in data.values[start:stop].T:
+            seen = np.flatnonzero(np.isfinite(column))
+            if channels == 1:
+                filled = np.interp(np.arange(len(column)), seen, column[seen]) if len(seen) else 0 * column
+            else:
+                last = [column[max(seen[seen <= k], default=seen[0])] if len(seen) else 0 for k in range(len(column))]
+                filled = np.array(last)
+            rows.append(np.nan_to_num(filled))
+        expected.append(np.stack(rows, axis=1))
+    np.testing.assert_allclose(data.filled(), np.concatenate(expected), rtol=1e-12)
+
+
 def test_gaps_of_several_channels_look_back_alone() -> None:
     values = np.array([[np.nan, 1.0], [2.0, np.nan], [3.0, np.nan], [4.0, 9.0]])
     data = SeriesBlock(values, np.array([0, 4]), np.zeros((4, 0)), np.zeros((1, 0)))
@@ -130,3 +149,10 @@ def test_the_smallest_scale_stays_within_a_series() -> None:
     data = SeriesBlock(values, np.array([0, 4, 8]), np.zeros((8, 0)), np.zeros((2, 0)))
     windows = Windows(data, Origins(*np.array([[4, 8], [0, 1], [0, 0]])), context=4, horizon=1, batch_size=2)
     np.testing.assert_allclose(windows.floor(np.array([0, 1])).ravel(), [0.01, 1.0], rtol=1e-3)
+
+
+def test_what_is_bridged_has_no_smaller_scale_than_the_series() -> None:
+    values = np.array([0.0, 2.0, 0.0, np.nan, np.nan, np.nan])[:, None]
+    data = SeriesBlock(values, np.array([0, 6]), np.zeros((6, 0)), np.zeros((1, 0)))
+    windows = Windows(data, Origins(*np.array([[3, 6], [0, 0], [0, 0]])), context=3, horizon=0, batch_size=2)
+    np.testing.assert_allclose(windows.floor(np.array([0, 1])).ravel(), [0.02, 2.0])

@@ -138,6 +138,15 @@ def test_gaps_do_not_count() -> None:
     assert np.isfinite(tested.coverage).all()
 
 
+def test_series_that_never_changed_have_no_scale() -> None:
+    tested = LSTMForecaster(**TINY).backtest([np.zeros(48)], folds=1)
+    assert np.isnan(tested.mase).all()
+    assert np.isnan(tested.pooled["LSTMForecaster"]["pinball loss"])
+    beside = LSTMForecaster(**TINY).backtest([np.zeros(48), X[0]], folds=1)
+    naive = np.abs(X[0][45:] - X[0][41:44]).mean() / np.abs(X[0][4:45] - X[0][:41]).mean()
+    np.testing.assert_allclose(beside.mase[1], [naive])
+
+
 def test_the_estimator_stays_as_it_is() -> None:
     forecaster = LSTMForecaster(**TINY)
     forecaster.backtest(X, folds=1, horizon=2)
@@ -160,7 +169,8 @@ def test_the_picture_shows_each_fold(result: Backtest) -> None:
 
     axes = result.plot(series=1)
     medians = [line.get_ydata() for line in axes.lines if line.get_linewidth() > 1.5]
-    np.testing.assert_array_equal(medians, result.quantiles[:, 1, :, 0, 1])
+    np.testing.assert_array_equal(np.stack(medians)[:, 1:], result.quantiles[:, 1, :, 0, 1])
+    np.testing.assert_array_equal(np.stack(medians)[:, 0], X[1][[41, 44]])  # each goes on from the last value before it
     plt.close(axes.figure)
 
 

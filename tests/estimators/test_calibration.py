@@ -36,6 +36,16 @@ def plain(**parameters: Any) -> LSTMClassifier:
     return LSTMClassifier(**QUICK | parameters)
 
 
+@pytest.fixture(scope="module")
+def sure() -> LSTMClassifier:
+    return calibrated().fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def unsure() -> LSTMClassifier:
+    return plain().fit(X, y)
+
+
 # The temperature --------------------------------------------------------------------------------------------------
 
 
@@ -132,9 +142,8 @@ def test_the_likelihood_of_what_was_held_out_never_falls(
 # The classifier ---------------------------------------------------------------------------------------------------
 
 
-def test_in_turn_the_network_is_the_one_that_it_would_have_been() -> None:
-    fitted = calibrated().fit(X, y)
-    other = plain().fit(X, y)
+def test_in_turn_the_network_is_the_one_that_it_would_have_been(sure: LSTMClassifier, unsure: LSTMClassifier) -> None:
+    fitted, other = sure, unsure
     assert (fitted.recipe_.calibration_folds, other.recipe_.calibration_folds) == (4, 0)
     assert other.temperature_ == 1.0 != fitted.temperature_
     assert_same_bits(fitted, other)
@@ -143,8 +152,8 @@ def test_in_turn_the_network_is_the_one_that_it_would_have_been() -> None:
     assert calibrated().fit(X, y).temperature_ == fitted.temperature_
 
 
-def test_probabilities_are_those_of_logits_over_the_temperature() -> None:
-    fitted, other = calibrated().fit(X, y), plain().fit(X, y)
+def test_probabilities_are_those_of_logits_over_the_temperature(sure: LSTMClassifier, unsure: LSTMClassifier) -> None:
+    fitted, other = sure, unsure
     log_p = np.log(other.predict_proba(X)) / fitted.temperature_
     expected = np.exp(log_p) / np.exp(log_p).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-9)
@@ -235,10 +244,10 @@ def test_holding_nothing_out_is_refused(folds: Any) -> None:
         calibrated(validation_fraction=0, validation_folds=folds).fit(X, y)
 
 
-def test_a_pass_calibrates_nothing() -> None:
+def test_a_pass_calibrates_nothing(sure: LSTMClassifier) -> None:
     with pytest.raises(ParameterError, match=r"calibrate=True needs sequences .* partial_fit"):
         calibrated().partial_fit(X, y)
-    fitted = calibrated().fit(X, y).set_params(calibrate=False)
+    fitted = copy.deepcopy(sure).set_params(calibrate=False)
     assert fitted.partial_fit(X, y).temperature_ == 1.0  # another network, of which nothing is known
     assert plain().partial_fit(X, y).temperature_ == 1.0
 
@@ -295,7 +304,7 @@ def test_going_on_calibrates_the_network_that_there_is() -> None:
     assert in_turn.set_params(calibrate=False).fit(X, y).temperature_ == 1.0
 
 
-def test_interrupted_calibration_keeps_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_calibration_keeps_the_network(unsure: LSTMClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     fit, fits = Trainer.fit, []
 
     def interrupted_later(self: Trainer, *batches: Any) -> None:
@@ -309,11 +318,11 @@ def test_interrupted_calibration_keeps_the_network(monkeypatch: pytest.MonkeyPat
         fitted = calibrated().fit(X, y)
     assert warned[0].filename == __file__
     assert (fitted.temperature_, fitted.stop_reason_) == (1.0, "interrupted")
-    assert_same_bits(fitted, plain().fit(X, y))
+    assert_same_bits(fitted, unsure)
 
 
-def test_a_fit_that_fails_leaves_the_temperature() -> None:
-    fitted = calibrated().fit(X, y)
+def test_a_fit_that_fails_leaves_the_temperature(sure: LSTMClassifier) -> None:
+    fitted = copy.deepcopy(sure)
     before = fitted.temperature_
     with pytest.raises(TargetError):
         fitted.fit(X, np.zeros(len(X)))
@@ -329,8 +338,8 @@ def test_random_numbers_of_others_are_left_alone() -> None:
 # Files ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_temperature_comes_back(tmp_path: Path) -> None:
-    fitted = calibrated().fit(X, y)
+def test_the_temperature_comes_back(sure: LSTMClassifier, tmp_path: Path) -> None:
+    fitted = sure
     fitted.save(tmp_path / "model")
     loaded = load(tmp_path / "model")
     assert (loaded.temperature_, loaded.calibrate) == (fitted.temperature_, True)
@@ -339,8 +348,8 @@ def test_the_temperature_comes_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
 
 
-def test_a_file_of_before_there_were_temperatures_loads(tmp_path: Path) -> None:
-    fitted = plain().fit(X, y)
+def test_a_file_of_before_there_were_temperatures_loads(unsure: LSTMClassifier, tmp_path: Path) -> None:
+    fitted = unsure
     fitted.save(tmp_path / "new")
     config, tensors = read_model(tmp_path / "new")
     del config["fitted"]["values"]["temperature_"], config["parameters"]["calibrate"]
@@ -352,8 +361,8 @@ def test_a_file_of_before_there_were_temperatures_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, 1, "1.0", None, [1.0], True, {"float": "nan"}, {"float": "inf"}], ids=str)
-def test_a_temperature_that_is_none_is_refused(value: Any, tmp_path: Path) -> None:
-    plain().fit(X, y).save(tmp_path / "model")
+def test_a_temperature_that_is_none_is_refused(value: Any, unsure: LSTMClassifier, tmp_path: Path) -> None:
+    unsure.save(tmp_path / "model")
     config, tensors = read_model(tmp_path / "model")
     config["fitted"]["values"]["temperature_"] = value
     write_model(tmp_path / "model", config, tensors)

@@ -156,12 +156,12 @@ def test_a_long_target_has_the_likelihood_that_one_call_gives(monkeypatch: pytes
     text = "".join(np.random.default_rng(0).choice(list("abc"), size=300))
     model = decoder().fit(None, WORDS)
     whole = model.log_likelihood(None, [text, "ab"])
-    monkeypatch.setattr("longspan.estimators._decoding._STEPS_AT_ONCE", 64)
+    monkeypatch.setattr("longspan.estimators._decoding.base._STEPS_AT_ONCE", 64)
     np.testing.assert_allclose(model.log_likelihood(None, [text, "ab"]), whole, rtol=1e-5)
     answering = decoder().fit(WORDS, WORDS)
     monkeypatch.undo()
     weights = answering.attention_weights(["ab", "abcab"], ["abc", text])
-    monkeypatch.setattr("longspan.estimators._decoding._STEPS_AT_ONCE", 64)
+    monkeypatch.setattr("longspan.estimators._decoding.base._STEPS_AT_ONCE", 64)
     for ours, theirs in zip(answering.attention_weights(["ab", "abcab"], ["abc", text]), weights, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert [w.shape for w in weights] == [(3, 2), (300, 5)]

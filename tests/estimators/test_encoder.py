@@ -25,6 +25,7 @@ from longspan.io import read_model, write_model
 from tests.estimators.small import assert_same_bits, encoder, ragged, signs
 
 X = ragged()
+QUICK: dict[str, Any] = {"max_epochs": 30, "batch_size": 40, "lr": 0.05, "random_state": 0}
 BLOCK = np.random.default_rng(0).normal(size=(12, 6, 2))
 GAPS = [np.where(np.arange(len(x))[:, None] == 1, np.nan, x) for x in X]
 
@@ -32,6 +33,11 @@ GAPS = [np.where(np.arange(len(x))[:, None] == 1, np.nan, x) for x in X]
 @pytest.fixture(scope="module")
 def fitted() -> LSTMEncoder:
     return encoder().fit(X)
+
+
+@pytest.fixture(scope="module")
+def with_gaps() -> LSTMEncoder:
+    return encoder(missing="indicator").fit(GAPS)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +57,7 @@ def waves(count: int = 40, seed: int = 0) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def of_waves() -> LSTMEncoder:
-    return LSTMEncoder(4, hidden_size=12, max_epochs=50, batch_size=20, lr=0.02, random_state=0).fit(waves())
+    return LSTMEncoder(4, hidden_size=12, **QUICK).fit(waves())
 
 
 # There and back ---------------------------------------------------------------------------------------------------
@@ -105,8 +111,8 @@ def test_forms_of_the_results_follow_the_forms_of_the_input(fitted: LSTMEncoder)
 
 @pytest.mark.parametrize(("cell", "layers"), [("lstm", 2), ("rnn", 1), ("gru", 2), ("feedforward", 1)])
 def test_every_cell_learns(cell: str, layers: int) -> None:
-    quick = {"hidden_size": 8, "max_epochs": 30, "batch_size": 20, "lr": 0.02, "random_state": 0}
-    learned = LSTMEncoder(4, cell=cell, num_layers=layers, window=4, **quick).fit(waves(40))
+    few = QUICK | {"hidden_size": 8, "max_epochs": 15}
+    learned = LSTMEncoder(4, cell=cell, num_layers=layers, window=4, **few).fit(waves(40))
     assert learned.score(waves(20, seed=1)) > 0.3
     assert learned.history_[-1]["loss"] < learned.history_[0]["loss"]
 
@@ -131,11 +137,18 @@ def test_one_channel_out_of_order_is_noticed(of_waves: LSTMEncoder) -> None:
         assert of_waves.score_samples(shuffled).max() < np.quantile(of_waves.score_samples(new), 0.1)
 
 
-def test_scores_are_those_of_a_plain_loop(fitted: LSTMEncoder) -> None:
+@pytest.mark.parametrize("name", ["fitted", "with_gaps"])
+def test_scores_are_those_of_a_plain_loop(name: str, request: pytest.FixtureRequest) -> None:
     """The score from residuals of one sequence at a time, in NumPy, measured anew on the training sequences."""
-    rows = np.concatenate(X)
-    residuals = [(x - y) / rows.std(axis=0) for x, y in zip(X, fitted.reconstruct(X), strict=True)]
-    now, past = (np.concatenate([r[part] for r in residuals]) for part in (slice(1, None), slice(None, -1)))
+    learned, data = request.getfixturevalue(name), X if name == "fitted" else GAPS
+    scale, seen = np.nanstd(np.concatenate(data), axis=0), [np.isfinite(x) for x in data]
+    given = learned.reconstruct(data)
+    residuals = [np.nan_to_num((x - y) / scale) for x, y in zip(data, given, strict=True)]
+    now, past, there = (
+        np.concatenate([r[part] for r in rows])
+        for rows, part in ((residuals, slice(1, None)), (residuals, slice(None, -1)), (seen, slice(1, None)))
+    )
+    past = past * there  # nothing is expected where nothing was seen
     persistence = (now * past).sum(axis=0) / (past * past).sum(axis=0)
 
     def precision(centred: np.ndarray) -> np.ndarray:
@@ -146,11 +159,19 @@ def test_scores_are_those_of_a_plain_loop(fitted: LSTMEncoder) -> None:
 
     innovation, first = precision(now - persistence * past), precision(np.concatenate(residuals))
     logs = []
-    for r in residuals:
-        surprises = [r[0] @ first] + [(r[t] - persistence * r[t - 1]) @ innovation for t in range(1, len(r))]
-        logs.append(np.log(np.mean(np.square(surprises), axis=0) + 1e-6))
+    for r, own in zip(residuals, seen, strict=True):
+        innovations = [(r[t] - persistence * r[t - 1]) * own[t] for t in range(1, len(r))]
+        surprises = [r[0] @ first] + [each @ innovation for each in innovations]
+        logs.append(np.log(np.sum(np.square(surprises) * own, axis=0) / own.sum(axis=0) + 1e-6))
     deviations = (np.array(logs) - np.mean(logs, axis=0)) / np.std(logs, axis=0)
-    np.testing.assert_allclose(fitted.score_samples(X), -deviations.max(axis=1), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(learned.score_samples(data), -deviations.max(axis=1), rtol=2e-3, atol=2e-3)
+
+
+def test_what_overflows_is_not_normal(fitted: LSTMEncoder) -> None:
+    extreme = np.full((4, 2), 3e38, np.float32)
+    scores = fitted.score_samples([X[0], extreme, -extreme])
+    assert scores[0] > -10
+    assert (scores[1:] < -100).all()
 
 
 def test_scores_of_the_training_sequences_are_measured_with_their_weights() -> None:
@@ -160,6 +181,9 @@ def test_scores_of_the_training_sequences_are_measured_with_their_weights() -> N
         encoder().fit([X[i] for i in np.repeat(np.arange(24), weights)]),
     )
     assert_same_bits(weighted, repeated)
+    assert {*weighted.training_lengths_} == {len(x) for x, weight in zip(X, weights, strict=True) if weight}
+    passed = encoder().partial_fit([*X[:2], np.zeros((50, 2))], sample_weight=[1, 1, 0])
+    assert passed.training_lengths_.tolist() == sorted(map(len, X[:2]))
 
 
 def test_a_single_sequence_and_single_steps_have_scores() -> None:
@@ -181,8 +205,14 @@ def test_a_channel_that_never_changed_is_noticed_when_it_does() -> None:
 # Missing values ---------------------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_is_neither_asked_for_nor_scored() -> None:
-    learned = encoder(missing="indicator").fit(GAPS)
+def test_gaps_are_reconstructed_from_what_was_seen(with_gaps: LSTMEncoder) -> None:
+    decoded = with_gaps.inverse_transform(with_gaps.transform(GAPS), lengths=[len(x) for x in GAPS])
+    for ours, theirs in zip(with_gaps.reconstruct(GAPS), decoded, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_missing_is_neither_asked_for_nor_scored(with_gaps: LSTMEncoder) -> None:
+    learned = with_gaps
     assert learned.network_.config.input_size == 6
     assert learned.inverse_transform(learned.transform(GAPS), 4).shape == (24, 4, 2)
     errors = learned.reconstruction_error(GAPS)
@@ -209,8 +239,7 @@ def test_samples_come_from_the_decoder(variational: LSTMEncoder) -> None:
 
 
 def test_latents_of_a_variational_encoder_are_near_the_standard_normal() -> None:
-    learned = LSTMEncoder(4, variational=True, hidden_size=12, max_epochs=50, batch_size=20, lr=0.02, random_state=0)
-    learned.fit(waves())
+    learned = LSTMEncoder(4, variational=True, hidden_size=12, **QUICK).fit(waves())
     Z = learned.transform(waves(100, seed=1))
     assert 0.3 < Z.std() < 1.5
     assert np.abs(Z.mean(axis=0)).max() < 0.6
@@ -303,6 +332,7 @@ def test_epochs_are_chosen_on_what_is_held_out() -> None:
         (np.zeros((3, 2, 1)), 4, ShapeError, "expected"),
         (np.zeros((0, 2)), 4, EmptyDataError, "no rows"),
         ([[0.0, np.nan]], 4, NonFiniteError, "row 0"),
+        ([[1e300, 0.0]], 4, NonFiniteError, "too large"),
         ([["a", "b"]], 4, DataError, "numbers"),
         (np.zeros((3, 2)), None, ParameterError, "from 3 to 8 steps"),
         (np.zeros((3, 2)), [1, 2], ShapeError, "3 sequences"),
@@ -312,6 +342,7 @@ def test_epochs_are_chosen_on_what_is_held_out() -> None:
         (np.zeros((3, 2)), 4.5, DataError, "whole"),
         (np.zeros((3, 2)), [True, True, True], DataError, "whole"),
         (np.zeros((3, 2)), "4", DataError, "whole"),
+        (np.zeros((3, 2)), 2**62, DataError, "at most"),
         (np.zeros((3, 2)), [[1, 2, 3]], ShapeError, "one for each"),
     ],
 )
@@ -449,6 +480,7 @@ def lies() -> dict[str, Any]:
         "no lengths": lengths(values=[]),
         "lengths of zero": lengths(values=[0, 3]),
         "lengths out of order": lengths(values=[5, 3]),
+        "a length of no memory": lengths(values=[3, 2**62]),
         "lengths of text": lengths(dtype="<U3", values=["one"]),
         "a spread of zero": lambda config, tensors: tensors.update({"network.residuals.spread": np.zeros(2, "f4")}),
         "a scale of zero": lambda config, tensors: tensors.update({"network.encoder.views.scale": np.zeros(2, "f4")}),

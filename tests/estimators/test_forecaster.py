@@ -95,6 +95,36 @@ def test_frames_with_dates_hold_a_series_in_each_column() -> None:
     np.testing.assert_array_equal(forecaster(season_length="auto").fit(zoned).predict(), fitted.predict())
 
 
+def test_lists_of_series_have_dates_of_their_own() -> None:
+    parts = [pd.Series(X[0][:, 0], pd.DatetimeIndex(MONTHS)), pd.Series(X[1][5:, 0], pd.DatetimeIndex(MONTHS[5:] - 4))]
+    fitted = forecaster(season_length="auto").fit(parts)
+    assert fitted.season_length_ == 12
+    expected = forecaster(season_length="auto").fit([X[0], X[1][5:]], times=[MONTHS, MONTHS[5:] - 4])
+    assert_same_bits(fitted, expected)
+    np.testing.assert_array_equal(fitted.predict(parts), expected.predict())
+    channels = [pd.DataFrame(x, pd.DatetimeIndex(MONTHS)) for x in waves(2, channels=2)]
+    assert forecaster().fit(channels).predict().shape == (2, 3, 2)
+
+
+@pytest.mark.parametrize(("freq", "season"), [("D", 7), ("B", 5), ("h", 24)])
+def test_days_begin_at_midnight_also_when_the_clocks_change(freq: str, season: int) -> None:
+    index = pd.date_range("2024-03-11", periods=500 if freq == "h" else 40, freq=freq, tz="Europe/Berlin")
+    series = pd.Series(np.random.default_rng(0).normal(size=len(index)), index)
+    fitted = forecaster(season_length="auto", context_length=4).fit(series)
+    assert fitted.season_length_ == season
+    later = pd.date_range(index[-1], periods=4, freq=freq)[1:]
+    wanted = later.tz_convert("UTC") if freq == "h" else later
+    np.testing.assert_array_equal(fitted.predict_times()[0], wanted.tz_localize(None).to_numpy())
+    by_hand = forecaster(season_length="auto", context_length=4).fit([series.to_numpy()], times=index)
+    np.testing.assert_array_equal(by_hand.predict(), fitted.predict())
+
+
+def test_a_column_of_dates_belongs_into_the_index() -> None:
+    frame = pd.DataFrame({"month": pd.DatetimeIndex(MONTHS), "sales": X[0][:, 0]})
+    with pytest.raises(DataError, match=r"column 'month' .*\n  Pass X.set_index\('month'\)"):
+        forecaster().fit(frame)
+
+
 # What holds of every forecast -------------------------------------------------------------------------------------
 
 
@@ -199,12 +229,29 @@ def test_a_series_that_ends_in_a_gap_is_forecast() -> None:
     assert np.isfinite(fitted.predict()).all()
 
 
+@pytest.mark.parametrize("parameters", [{"log": False}, {"log": True}, {"strategy": "recursive"}])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_gaps_longer_than_the_context_hide_nothing_of_what_came_before(
+    parameters: dict[str, Any], channels: int
+) -> None:
+    series = waves(2, channels=channels)
+    series[0][-20:, 0] = np.nan
+    series[1][-10:-3, 0] = np.nan
+    fitted = forecaster(context_length=6, **parameters).fit(series)
+    quantiles = fitted.predict_quantiles(series)
+    np.testing.assert_array_equal(fitted.predict_quantiles(), quantiles)
+    first = quantiles.reshape(2, 3, channels, 3)[0, :, 0]
+    np.testing.assert_allclose(first[:, 1], series[0][-21, 0], atol=2.0)
+    assert bool((first[:, 2] - first[:, 0] > 0.05).all())
+
+
 def test_times_of_the_forecast_go_on() -> None:
     fitted = forecaster().fit([x[:, 0] for x in X], times=MONTHS)
     expected = np.arange("2003-05", "2003-08", dtype="datetime64[M]").astype("datetime64[us]")
     np.testing.assert_array_equal(fitted.predict_times(), np.stack([expected] * 3))
     np.testing.assert_array_equal(fitted.predict_times([X[0][:30]], 1, times=[MONTHS[:30]]), [[MONTHS[30]]])
-    assert forecaster().fit(X).predict_times(X).tolist() == [[40, 41, 42]] * 3
+    bare = forecaster().fit(X)
+    assert bare.predict_times(X).tolist() == bare.predict_times().tolist() == [[40, 41, 42]] * 3
     assert forecaster().fit([X[0]], times=np.arange(40) * 0.5).predict_times().tolist() == [[20.0, 20.5, 21.0]]
 
 
@@ -234,6 +281,29 @@ def test_covariates_known_in_advance_are_learned() -> None:
     other = [k.copy() for k in known]
     other[0][-1] = 1 - other[0][-1]
     assert np.abs(fitted.predict(series, known=other) - found)[0, 2] > 2
+
+
+def test_a_lone_covariate_needs_no_axis_of_its_own() -> None:
+    prices = [np.arange(43.0) % 3 + n for n in range(3)]
+    columns = [price[:, None] for price in prices]
+    for alone, told in ((prices, columns), (prices[0], columns[0]), (pd.Series(prices[0]), columns[0])):
+        past, same = (k[:40] if not isinstance(k, list) else [part[:40] for part in k] for k in (alone, told))
+        fitted, expected = forecaster().fit(X, known=past), forecaster().fit(X, known=same)
+        np.testing.assert_array_equal(fitted.predict(X, known=alone), expected.predict(X, known=told))
+
+
+def test_the_network_finds_what_no_linear_map_can() -> None:
+    rng = np.random.default_rng(0)
+    state, tents = rng.uniform(size=12), []
+    for _ in range(60):
+        state = 1.0 - 1.9 * np.abs(state - 0.5)
+        tents.append(state)
+    series = list(np.stack(tents, axis=1) + rng.normal(0, 0.01, (12, 60)))
+    settings: dict[str, Any] = {"season_length": 1, "context_length": 4, "log": False, "random_state": 0}
+    learned = LSTMForecaster(1, hidden_size=8, max_epochs=16, lr=0.03, **settings).fit([x[:59] for x in series])
+    linear = LSTMForecaster(1, hidden_size=2, max_epochs=1, lr=1e-12, **settings).fit([x[:59] for x in series])
+    assert learned.best_epoch_ > 0
+    assert learned.score(series) > 0.4 * linear.score(series)
 
 
 def test_static_numbers_are_told() -> None:
@@ -314,6 +384,13 @@ LIES: dict[str, Any] = {
     "widths": lambda config: config["fitted"]["arrays"]["widths_"].update(values=[[1.0, 1.0, -1.0]] * 3),
     "tail": lambda config: config["fitted"]["arrays"]["_tail_values"].update(values=[[[1.0]]]),
     "season": lambda config: config["fitted"]["values"].update(season_length_=0),
+    "endless tail": lambda config: config["fitted"]["arrays"]["_tail_values"]["values"][0][0].__setitem__(0, 1e300),
+    "no changes": lambda config: config["fitted"]["arrays"]["_tail_changes"].update(values=[[None]] * 3),
+    "no lengths": lambda config: config["fitted"]["arrays"].update(_tail_lengths=None),
+    "lone time": lambda config: (
+        config["fitted"]["values"].update(_step=["number", 1.0, False]),
+        config["fitted"]["arrays"].update(_tail_times={"dtype": "<f8", "values": [1.0]}),
+    ),
     "horizon": lambda config: config["fitted"]["values"].update(horizon_=10**9),
     "cycles": lambda config: config["fitted"]["values"].update(cycles_=["day of week"]),
     "levels": lambda config: config["recipe"]["network"].update(levels=[0.9, 0.5, 0.1]),
@@ -332,6 +409,16 @@ def test_files_that_lie_are_refused(lie: Any, tmp_path: Path) -> None:
     lie(config)
     write_model(path, config, tensors)
     with pytest.raises(ModelFileError):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["base_spread", "covariate_scale"])
+def test_files_with_scales_of_zero_are_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.longspan"
+    forecaster().fit(X, known=[np.arange(40.0)] * 3).save(path)
+    config, tensors = read_model(path)
+    write_model(path, config, tensors | {f"network.{name}": 0 * tensors[f"network.{name}"]})
+    with pytest.raises(ModelFileError, match="not above 0"):
         load(path)
 
 
@@ -513,8 +600,8 @@ def test_the_fan_chart_shows_the_past_and_the_quantiles() -> None:
     axes = fitted.plot_forecast(series=1)
     past, median = axes.lines
     np.testing.assert_array_equal(past.get_ydata(), X[1][-fitted.context_length_ :, 0])
-    np.testing.assert_array_equal(median.get_ydata(), fitted.predict()[1])
-    np.testing.assert_array_equal(median.get_xdata(), fitted.predict_times()[1])
+    np.testing.assert_array_equal(median.get_ydata(), [X[1][-1, 0], *fitted.predict()[1]])
+    np.testing.assert_array_equal(median.get_xdata()[1:], fitted.predict_times()[1])
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "80% interval",
         "50% interval",

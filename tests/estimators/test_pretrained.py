@@ -39,6 +39,11 @@ def fitted() -> LSTMEncoder:
     return encoder().fit(X)
 
 
+@pytest.fixture(scope="module", params=MAKINGS)
+def learned(request: pytest.FixtureRequest) -> LSTMEncoder:
+    return encoder(**MAKINGS[request.param]).fit(ragged(seed=1))
+
+
 def body(network: Any) -> dict[str, np.ndarray]:
     """All weights but those of the read-out."""
     return {name: t.numpy() for name, t in network.state_dict().items() if not name.startswith("head.")}
@@ -50,16 +55,18 @@ def untrained(kind: Any, targets: Any, **parameters: Any) -> Any:
     return kind(**SMALL | still | {"validation_fraction": 0} | parameters).fit(X, targets)
 
 
-@pytest.mark.parametrize("makings", MAKINGS.values(), ids=MAKINGS.keys())
 @pytest.mark.parametrize("kind", [LSTMClassifier, LSTMRegressor])
-def test_a_network_starts_with_the_weights_and_scales_of_the_encoder(kind: Any, makings: dict[str, Any]) -> None:
-    learned = encoder(**makings).fit(ragged(seed=1))
+def test_a_network_starts_with_the_weights_and_scales_of_the_encoder(kind: Any, learned: LSTMEncoder) -> None:
     started = untrained(kind, Y if kind is LSTMClassifier else ends(X), pretrained=learned)
     ours, theirs = body(started.network_), body(learned.network_.encoder)
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
         if "running_" not in name and "num_batches" not in name:  # which a stem goes on measuring
             np.testing.assert_allclose(tensor, theirs[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [LSTMClassifier, LSTMRegressor])
+def test_a_network_of_no_encoder_has_its_own_size(kind: Any) -> None:
     alone = untrained(kind, Y if kind is LSTMClassifier else ends(X))
     assert alone.network_.config.hidden_size == 64
 
@@ -166,13 +173,12 @@ def test_other_features(fitted: LSTMEncoder) -> None:
 # Files ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("makings", MAKINGS.values(), ids=MAKINGS.keys())
-def test_a_file_needs_no_encoder(makings: dict[str, Any], tmp_path: Any) -> None:
-    started = LSTMClassifier(**SMALL, pretrained=encoder(**makings).fit(X)).fit(X, Y)
+def test_a_file_needs_no_encoder(learned: LSTMEncoder, tmp_path: Any) -> None:
+    started = LSTMClassifier(**SMALL, pretrained=learned).fit(X, Y)
     started.save(tmp_path / "model")
     loaded = load(tmp_path / "model")
     assert loaded.pretrained is None
-    assert loaded.cell == makings.get("cell", "lstm")
+    assert loaded.cell == learned.cell
     assert_same_bits(loaded, started)
     np.testing.assert_array_equal(loaded.predict_proba(X), started.predict_proba(X))
     loaded.fit(X, Y)

@@ -163,21 +163,38 @@ def test_gradients_are_those_of_differences() -> None:
         np.testing.assert_allclose(float(parameter.grad[place]), slopes[0] - slopes[1], rtol=1e-5, atol=1e-9)
 
 
-def test_strangeness_is_that_of_a_loop() -> None:
+@pytest.mark.parametrize("gaps", [False, True])
+def test_strangeness_is_that_of_a_loop(gaps: bool) -> None:
     rng, parts = np.random.default_rng(1), [part.numpy() for part in sequences()]
+    seen = [rng.random(part.shape) < (0.5 if gaps else 2.0) for part in parts]
+    parts = [part * there for part, there in zip(parts, seen, strict=True)]
     known = Residuals(SIZE).double()
     for name, shape in (("persistence", SIZE), ("level", SIZE), ("innovation", (SIZE, SIZE)), ("first", (SIZE, SIZE))):
         getattr(known, name).copy_(torch.from_numpy(rng.normal(size=shape)))
     known.spread.copy_(torch.tensor([0.5, 1.0, 2.0]))
-    inputs = packed(sequences())
+    inputs = packed([torch.from_numpy(part) for part in parts])
+    known_of = packed([torch.from_numpy(there.astype(float)) for there in seen]).data if gaps else None
     expected = []
-    for r in parts:
+    for r, there in zip(parts, seen, strict=True):
         rows = [r[0] @ known.first.numpy()]
-        rows += [(r[t] - known.persistence.numpy() * r[t - 1]) @ known.innovation.numpy() for t in range(1, len(r))]
-        logarithm = np.log((np.array(rows) ** 2).mean(axis=0) + 1e-6)
-        expected.append(((logarithm - known.level.numpy()) / known.spread.numpy()).max())
-    found = known.strangeness(inputs.data, inputs.batch_sizes, None)
+        for t in range(1, len(r)):
+            innovation = np.where(there[t], r[t] - known.persistence.numpy() * r[t - 1], 0.0)
+            rows.append(innovation @ known.innovation.numpy())
+        deviations = [0.0] * SIZE
+        for channel in np.flatnonzero(there.any(axis=0)):
+            square = np.mean([row[channel] ** 2 for row, mask in zip(rows, there, strict=True) if mask[channel]])
+            level, spread = float(known.level[channel]), float(known.spread[channel])
+            deviations[channel] = (np.log(square + 1e-6) - level) / spread
+        expected.append(max(deviations))
+    found = known.strangeness(inputs.data, inputs.batch_sizes, known_of)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
+
+
+def test_what_overflows_is_as_strange_as_can_be() -> None:
+    known, sizes = Residuals(1).double(), torch.tensor([2, 2])
+    for bad in (torch.nan, torch.inf):
+        found = known.strangeness(torch.tensor([[bad], [0.0], [bad], [0.0]]), sizes, None)
+        assert found[0] > 1e100 > found[1]
 
 
 def test_parameters_are_counted_without_making_them() -> None:

@@ -1,5 +1,6 @@
 """Time columns: the step between times, the regular grid they lie on, and what the calendar says about each of them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,9 @@ class Step:
 
     Attributes
     ----------
-    kind : {"months", "microseconds", "number"}
-        Calendar months, which differ in length; time of a fixed length; or the unit of plain numbers.
+    kind : {"months", "business days", "microseconds", "number"}
+        Calendar months, which differ in length; days from Monday to Friday; time of a fixed length; or the unit of
+        plain numbers.
     count : int or float
         How many of them.
     at_month_end : bool
@@ -42,9 +44,11 @@ class Step:
     def season_length(self) -> int | None:
         """Steps of the season that the calendar suggests: a year, a week of days, a day of hours; None for none.
 
-        A year of months (12), quarters (4) or weeks (52), a week of days (7), a day of hours or minutes, a minute of
-        seconds. Years and plain numbers have none.
+        A year of months (12), quarters (4) or weeks (52), a week of days (7) or business days (5), a day of hours or
+        minutes, a minute of seconds. Years and plain numbers have none.
         """
+        if self.kind == "business days":
+            return 5 // int(self.count) if self.count < 5 and 5 % self.count == 0 else None
         if self.kind == "months":
             return 12 // int(self.count) if self.count < 12 and 12 % self.count == 0 else None
         if self.kind == "number":
@@ -60,13 +64,16 @@ class Step:
         """Length in days, about; 0 for plain numbers."""
         if self.kind == "number":
             return 0.0
-        return self.count * 30.4375 if self.kind == "months" else self.count / _MICROSECONDS["day"]
+        each = {"months": 30.4375, "business days": 1.4, "microseconds": 1.0 / _MICROSECONDS["day"]}
+        return self.count * each[self.kind]
 
     def __str__(self) -> str:
         if self.kind == "number":
             return f"{self.count:g}"
         if self.kind == "months":
             return _counted(self.count // 12, "year") if self.count % 12 == 0 else _counted(self.count, "month")
+        if self.kind == "business days":
+            return _counted(self.count, "business day")
         for name, size in _MICROSECONDS.items():
             if self.count % size == 0:
                 return _counted(self.count // size, name)
@@ -104,7 +111,7 @@ def read_times(times: Any, n_steps: int, name: str) -> NDArray[Any]:
     array = np.asarray(times)
     try:
         if array.dtype.kind in "OUS":
-            array = array.astype("datetime64[us]")
+            array = _from_text(array)
         array = array.astype("datetime64[us]" if array.dtype.kind == "M" else np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"the times of {name} are neither dates nor numbers: {error}.") from error
@@ -112,6 +119,12 @@ def read_times(times: Any, n_steps: int, name: str) -> NDArray[Any]:
         raise DataError(f"{name} has {n_steps} values, but its times have shape {array.shape}: one time a value.")
     _check_order(array, name)
     return array
+
+
+def _from_text(array: NDArray[Any]) -> NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "no explicit representation of timezones", UserWarning)  # UTC is documented
+        return array.astype("datetime64[us]")
 
 
 def _check_order(times: NDArray[Any], name: str) -> None:
@@ -164,7 +177,20 @@ def infer_step(times: Sequence[NDArray[Any]]) -> Step:
         if all(_same_place_in_month(part, at_month_end) for part in times):
             months = np.concatenate([np.diff(_months(part)) for part in times])
             return Step("months", _most_common(months), at_month_end)
-    return Step("microseconds", _most_common(np.concatenate([np.diff(part).astype(np.int64) for part in times])))
+    step = Step("microseconds", _most_common(np.concatenate([np.diff(part).astype(np.int64) for part in times])))
+    return Step("business days", 1) if step.days == 1.0 and _no_weekends(times) else step
+
+
+def _no_weekends(times: Sequence[NDArray[Any]]) -> bool:
+    """Whether the series leave out every Saturday and Sunday, of which they had two weekends to show."""
+    if any((_weekday(part) > 4).any() for part in times):
+        return False
+    return any(np.busday_count(*part[[0, -1]].astype("datetime64[D]")) >= 10 for part in times)
+
+
+def _weekday(times: NDArray[Any]) -> NDArray[np.int64]:
+    """Return 0 for Mondays to 6 for Sundays; the epoch began on a Thursday."""
+    return np.asarray((times.astype("datetime64[D]").astype(np.int64) + 3) % 7)
 
 
 def _most_common(differences: NDArray[np.int64]) -> int:
@@ -214,6 +240,10 @@ def grid_places(times: NDArray[Any], step: Step, name: str) -> NDArray[np.int64]
         exact = (months - months[0]) / step.count
         within = _within_month(times, step.at_month_end)
         exact = exact + 0.5 * (within != within[0])  # between two places
+    elif step.kind == "business days":
+        days = times.astype("datetime64[D]")
+        exact = np.busday_count(days[0], days) / step.count
+        exact = exact + 0.5 * ((times - days != times[0] - days[0]) | (_weekday(times) > 4))
     else:
         exact = (times - times[0]).astype(np.float64) / step.count
     places: NDArray[np.float64] = np.rint(exact)
@@ -242,6 +272,10 @@ def grid_times(first: Any, places: NDArray[np.int64], step: Step) -> NDArray[Any
     array(['2024-02-29T00:00:00.000000', '2024-03-31T00:00:00.000000'],
           dtype='datetime64[us]')
     """
+    if step.kind == "business days":
+        day = first.astype("datetime64[D]")
+        rolled = np.busday_offset(day, np.asarray(places) * int(step.count), roll="forward")
+        return np.asarray(rolled.astype("datetime64[us]") + (first - day))
     if step.kind != "months":
         unit: Any = 1.0 if step.kind == "number" else np.timedelta64(1, "us")
         return np.asarray(first + places * step.count * unit)

@@ -30,6 +30,8 @@ class SeriesBlock:
         What is known of each series.
     ahead : int
         Rows at the end of each series that are still to come.
+    changes : ndarray of float64, shape (N, K), or None
+        The mean change from one step to the next, where the series were longer than the rows that are here.
     """
 
     values: NDArray[np.float64]
@@ -37,6 +39,7 @@ class SeriesBlock:
     covariates: NDArray[np.float64]
     static: NDArray[np.float64]
     ahead: int = 0
+    changes: NDArray[np.float64] | None = None
 
     @property
     def ends(self) -> NDArray[np.int64]:
@@ -53,6 +56,18 @@ class SeriesBlock:
         """Channels K."""
         return int(self.values.shape[1])
 
+    def mean_changes(self) -> NDArray[np.float64]:
+        """Return the mean change from one step to the next, shape (N, K); 0 where none was measured."""
+        if self.changes is not None:
+            return self.changes
+        owners = np.repeat(np.arange(len(self.lengths)), np.diff(self.offsets))
+        changes = np.abs(np.diff(self.values, axis=0))
+        known = ~np.isnan(changes) & (owners[1:] == owners[:-1])[:, None]
+        total, count = np.zeros((2, len(self.lengths), self.n_channels))
+        np.add.at(total, owners[1:], np.where(known, changes, 0.0))
+        np.add.at(count, owners[1:], known)
+        return np.asarray(total / np.maximum(count, 1))
+
     def filled(self) -> NDArray[np.float64]:
         """Return the values with gaps filled, and the first value carried back to the start.
 
@@ -60,21 +75,19 @@ class SeriesBlock:
         inside one (see `origins_of`). Where there are several channels the last value is carried forward, since each
         may have its gap elsewhere.
         """
-        filled = self.values.copy()
-        for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
-            for column in filled[start:stop].T:
-                seen = np.flatnonzero(~np.isnan(column))
-                if 0 < len(seen) < len(column):
-                    column[:] = _bridged(column, seen) if self.n_channels == 1 else _carried(column, seen)
-        return np.nan_to_num(filled, nan=0.0)
-
-
-def _bridged(column: NDArray[np.float64], seen: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.interp(np.arange(len(column)), seen, column[seen])
-
-
-def _carried(column: NDArray[np.float64], seen: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.asarray(column[seen[np.maximum(np.searchsorted(seen, np.arange(len(column)), side="right") - 1, 0)]])
+        rows, missing = np.arange(len(self.values))[:, None], np.isnan(self.values)
+        starts = np.repeat(self.offsets[:-1], np.diff(self.offsets))[:, None]
+        stops = np.repeat(self.offsets[1:], np.diff(self.offsets))[:, None]
+        last = np.maximum.accumulate(np.where(missing, -1, rows), axis=0)
+        after = np.minimum.accumulate(np.where(missing, len(rows), rows)[::-1], axis=0)[::-1]
+        has_last, has_after = last >= starts, after < stops
+        last, after = np.where(has_last, last, after), np.where(has_after, after, last)
+        last, after = (np.where(has_last | has_after, found, rows) for found in (last, after))
+        low, high = (np.nan_to_num(np.take_along_axis(self.values, found, axis=0)) for found in (last, after))
+        if self.n_channels > 1:
+            return low
+        share = (rows - last) / np.maximum(after - last, 1)
+        return np.asarray(low + share * (high - low))
 
 
 class Origins(NamedTuple):
@@ -197,7 +210,8 @@ class Windows:
         self._seen = ~np.isnan(block.values)
         self._covariates = block.covariates.astype(np.float32)
         self._static = _static(block)
-        self._floor = _smallest_scales(block)
+        self._trifle = _trifles(block)
+        self._changes = np.maximum(block.mean_changes(), self._trifle)
 
     def __len__(self) -> int:
         """Return how many batches a pass has."""
@@ -242,10 +256,16 @@ class Windows:
         return values - anchors, self.block.values[future, chosen.channels[:, None]] - anchors[:, :, 0]
 
     def floor(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the smallest scale that each context may be said to have, shape (B, K)."""
+        """Return the smallest scale that each context may be said to have, shape (B, K).
+
+        A hundredth of the mean change of the series; all of that where half of the context or more is a gap, since what
+        is bridged hardly changes.
+        """
         chosen = self.origins.take(index)
-        turns = _turns(chosen.channels, self.block.n_channels)
-        return np.take_along_axis(self._floor[chosen.series], turns, axis=1)
+        changes = self._changes[chosen.series]
+        thin = 2 * self._seen[self._rows(chosen.rows)[0]].sum(axis=1) < self.context
+        floor = np.where(thin, changes, np.maximum(0.01 * changes, self._trifle[chosen.series]))
+        return np.take_along_axis(floor, _turns(chosen.channels, self.block.n_channels), axis=1)
 
     def anchors(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the last value of each context, shape (B,): what the values of a window are relative to."""
@@ -273,14 +293,9 @@ def _static(block: SeriesBlock) -> NDArray[np.float32]:
     return static.astype(np.float32)
 
 
-def _smallest_scales(block: SeriesBlock) -> NDArray[np.float64]:
-    """Return a hundredth of the mean change of each series and channel, shape (N, K); a trifle if it never changes."""
+def _trifles(block: SeriesBlock) -> NDArray[np.float64]:
+    """Return what is next to nothing beside the values of each series and channel, shape (N, K)."""
     owners = np.repeat(np.arange(len(block.lengths)), np.diff(block.offsets))
-    inside = owners[1:] == owners[:-1]
-    changes = np.abs(np.diff(block.values, axis=0))
-    known = ~np.isnan(changes) & inside[:, None]
-    total, count, size = np.zeros((3, len(block.lengths), block.n_channels))
-    np.add.at(total, owners[1:], np.where(known, changes, 0.0))
-    np.add.at(count, owners[1:], known)
+    size = np.zeros((len(block.lengths), block.n_channels))
     np.maximum.at(size, owners, np.nan_to_num(np.abs(block.values)))
-    return np.asarray(np.maximum(0.01 * total / np.maximum(count, 1), 1e-6 * size + 1e-12))
+    return 1e-6 * size + 1e-12

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from longspan.errors import DataError
 from longspan.estimators._fan_chart import fan_chart, new_axes
 from longspan.estimators._forecast_parameters import check_count
-from longspan.estimators._metrics import covered, mase_scale, pinball
+from longspan.estimators._metrics import covered, mase_scale, mean_known, pinball
 from longspan.estimators._series import SeriesSet
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,8 @@ class Backtest:
     mase, pinball, coverage : ndarray, shape (M, folds)
         Mean absolute scaled error of the median; mean pinball loss over the quantiles, scaled alike (twice that is
         about the continuous ranked probability score); share of the truth within the outermost quantiles. Means over
-        all series, channels and steps that were measured.
+        all series, channels and steps that were measured. A series that has not changed before an origin has no scale
+        and counts for coverage alone; where there is no other, the scaled measures are NaN.
     seconds : ndarray, shape (folds,)
         Time to fit and forecast.
     quantiles : ndarray, shape (folds, N, horizon, K, Q)
@@ -65,7 +66,7 @@ class Backtest:
         """Each measure, averaged over the folds, for each method."""
         tables = (self.mase, self.pinball, self.coverage)
         return {
-            method: {name: float(np.nanmean(table[row])) for name, table in zip(_MEASURES, tables, strict=True)}
+            method: {name: float(mean_known(table[row])) for name, table in zip(_MEASURES, tables, strict=True)}
             for row, method in enumerate(self.methods)
         }
 
@@ -127,7 +128,7 @@ class Backtest:
         past = block.values[begin:end, channel]
         for fold in range(len(self.times)):
             stop = (end - begin) - (len(self.times) - fold) * self.horizon
-            start = max(0, len(at) - shown) if fold == 0 else stop
+            start = max(0, len(at) - shown) if fold == 0 else stop - 1
             fan_chart(
                 at[start:stop],
                 past[start:stop],
@@ -234,9 +235,9 @@ def _measure(
         found.append((np.stack([each[0] for each in simple]), np.stack([each[1] for each in simple])))
     mase, loss, inside = [], [], []
     for median, spread in found:
-        mase.append(np.nanmean(np.abs(truth - median) / scale[:, None]))
-        loss.append(np.nanmean(pinball(truth, spread, levels) / scale[:, None, :, None]))
-        inside.append(np.nanmean(covered(truth, spread[..., 0], spread[..., -1])))
+        mase.append(mean_known(np.abs(truth - median) / scale[:, None]))
+        loss.append(mean_known(pinball(truth, spread, levels) / scale[:, None, :, None]))
+        inside.append(mean_known(covered(truth, spread[..., 0], spread[..., -1])))
     return np.array(mase), np.array(loss), np.array(inside), truth
 
 

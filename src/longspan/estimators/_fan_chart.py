@@ -21,9 +21,16 @@ def fan_chart(
     axes: Any = None,
     label: bool = True,
 ) -> Any:
-    """Draw the past (T,), quantiles of what comes (H, Q) as bands and a line, and maybe what came (H,)."""
+    """Draw the past (T,), quantiles of what comes (H, Q) as bands and a line, and maybe what came (H,).
+
+    Bands and lines begin at the last value of the past, if that was measured: so a single step is seen too.
+    """
     axes = new_axes() if axes is None else axes
     axes.plot(past_times, past, color=_INK, linewidth=1.2)
+    if len(past) and np.isfinite(past[-1]):
+        times = np.concatenate([past_times[-1:], times])
+        quantiles = np.concatenate([np.full((1, len(levels)), past[-1]), quantiles])
+        truth = None if truth is None else np.concatenate([past[-1:], truth])
     pairs = len(levels) // 2
     for inner in range(pairs):
         low, high = quantiles[:, inner], quantiles[:, -1 - inner]

@@ -17,8 +17,11 @@ _CHOICES = {"output": OUTPUTS, "strategy": ("direct", "recursive")}
 _MOST_CONTEXT = 512
 """Steps of context, at most, that are chosen unasked."""
 
+_MANY = 4000
+"""Steps of all series together, or windows, that are worth a longer look back, faster learning and more of it."""
+
 _STEPS = 300
-"""Training steps that small data are worth."""
+"""Training steps that small data are worth; many windows are worth twice as many."""
 
 _PER_EPOCH = 1024
 """Windows drawn for an epoch, at most: neighbours have nearly everything in common."""
@@ -80,8 +83,8 @@ def choose_lengths(parameters: dict[str, Any], block: SeriesBlock, season: int) 
     """Put numbers where `context_length` and `horizon` are ``"auto"``, and check that the series are long enough.
 
     The horizon is a season that fits five times into the shortest series, or a tenth of it, 12 steps at most. The
-    context is two seasons, or two horizons where there is no season, and 16 steps at least; or a third of what the
-    shortest series has, if that is less.
+    context is two seasons, or two horizons where there is no season, and 16 steps at least (32 where there are 4,000 in
+    all); or a third of what the shortest series has, if that is less.
     """
     shortest = int(block.lengths.min())
     if shortest < 2:
@@ -95,7 +98,8 @@ def choose_lengths(parameters: dict[str, Any], block: SeriesBlock, season: int) 
         horizon = season if 1 < season <= shortest // 5 else max(1, min(12, shortest // 10))
     trained = 1 if parameters["strategy"] == "recursive" else horizon
     if isinstance(context, str):
-        context = _choose_context(shortest, trained, season)
+        least = 32 if block.lengths.sum() >= _MANY else 16
+        context = _choose_context(shortest, trained, season, least)
     if shortest < context + trained:
         number = int(block.lengths.argmin())
         raise DataError(
@@ -105,9 +109,9 @@ def choose_lengths(parameters: dict[str, Any], block: SeriesBlock, season: int) 
     return Lengths(int(context), int(horizon), season if season <= context else 1)
 
 
-def _choose_context(shortest: int, horizon: int, season: int) -> int:
+def _choose_context(shortest: int, horizon: int, season: int, wanted: int) -> int:
     room = max(1, shortest - horizon - 1)
-    wanted = max(16, 2 * season if season > 1 else 2 * horizon)
+    wanted = max(wanted, 2 * season if season > 1 else 2 * horizon)
     third = (shortest - horizon) // 3
     least = 2 * season if season > 1 and 2 * season <= (shortest - horizon) // 2 else 1
     return max(1, min(room, _MOST_CONTEXT, max(least, min(wanted, third))))
@@ -148,10 +152,11 @@ def dropout_of(parameters: dict[str, Any]) -> float:
 def _choices(windows: int) -> dict[str, Any]:
     batch_size = 32 if windows <= 2000 else 64
     steps_an_epoch = -(-windows_per_epoch(windows) // batch_size)
+    many = windows >= _MANY
     return {
         "batch_size": batch_size,
-        "max_epochs": max(10, min(60, -(-_STEPS // steps_an_epoch))),
-        "lr": 3e-3,
+        "max_epochs": max(10, min(60, -(-(2 * _STEPS if many else _STEPS) // steps_an_epoch))),
+        "lr": 1e-2 if many else 3e-3,
         "n_iter_no_change": None,
         "validation_fraction": 0.25,
     }

@@ -11,6 +11,9 @@ from longspan.errors import DataError, EmptyDataError, NonFiniteError, Parameter
 
 _LENGTHS_KEPT = 1000
 
+LONGEST = (1 << 31) - 1
+"""Steps that a sequence has at most."""
+
 _ROWS_AT_ONCE = 1 << 16
 _SEQUENCES_AT_ONCE = 256
 
@@ -29,9 +32,11 @@ def check_latents(Z: ArrayLike, size: int) -> NDArray[np.float64]:
         )
     if not len(latents):
         raise EmptyDataError(f"Z has no rows: its shape is {latents.shape}.")
-    bad = np.flatnonzero(~np.isfinite(latents).all(axis=1))
+    bad = np.flatnonzero(~(np.abs(latents) <= np.finfo(np.float32).max).all(axis=1))
     if len(bad):
-        raise NonFiniteError(f"Z contains NaN or infinity, first in row {bad[0]}: {latents[bad[0]]}.")
+        raise NonFiniteError(
+            f"Z contains NaN, infinity or what is too large for float32, first in row {bad[0]}: {latents[bad[0]]}."
+        )
     return latents
 
 
@@ -51,6 +56,8 @@ def read_lengths(lengths: Any, count: int, known: NDArray[np.int64]) -> NDArray[
         raise ShapeError(
             f"lengths have shape {steps.shape}, but there are {count} sequences: pass one number, or one for each."
         )
+    if steps.max() > LONGEST:
+        raise DataError(f"a length is {steps.max()}: a sequence has {LONGEST} steps at most.")
     short = np.flatnonzero(np.atleast_1d(steps) < 1)
     if len(short):
         raise EmptyDataError(

@@ -1,5 +1,7 @@
 """Measures of forecasts: MASE, pinball loss, coverage."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,19 @@ def mase_scale(past: Floats, season: int) -> Floats:
     total, count = np.where(known, changes, 0.0).sum(axis=0), known.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(total > 0, total / count, np.nan))
+
+
+def mean_known(values: Floats, axis: int | None = None) -> Any:
+    """Return the mean of what is not NaN, NaN where nothing is.
+
+    Examples
+    --------
+    >>> mean_known(np.array([[1.0, np.nan], [np.nan, np.nan]]), axis=1).tolist()
+    [1.0, nan]
+    """
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0.0).sum(axis=axis) / np.float64(known.sum(axis=axis))
 
 
 def pinball(truth: Floats, quantiles: Floats, levels: tuple[float, ...]) -> Floats:

@@ -45,11 +45,15 @@ class ResidualMoments:
         )
         self.counts = torch.zeros(2, dtype=torch.float64)
 
-    def add(self, residuals: Tensor, batch_sizes: Tensor, weights: Tensor) -> None:
-        """Take in packed residuals, shape (sum T_b, I), each with the weight of its sequence, shape (sum T_b, 1)."""
+    def add(self, residuals: Tensor, batch_sizes: Tensor, weights: Tensor, seen: Tensor | None) -> None:
+        """Take in packed residuals, shape (sum T_b, I), each with the weight of its sequence, shape (sum T_b, 1).
+
+        Where a value was not seen (`seen` is 0) the residual is 0, and so is what is expected of it.
+        """
         begun = int(batch_sizes[0])
         now, own = residuals.double().cpu(), weights.double().cpu()
         first, later, past = now[:begun], now[begun:], rows_before(now, batch_sizes)
+        past = past if seen is None else past * seen[begun:].cpu()
         self.firsts += (own[:begun] * first).T @ first
         self.products += (own[begun:] * later).T @ later
         self.lagged += (own[begun:] * later).T @ past

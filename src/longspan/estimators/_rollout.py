@@ -1,6 +1,6 @@
 """From a trained network to quantiles of the steps to come: in one piece, in blocks, or step by step along paths."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -119,16 +119,14 @@ class Rollout:
     def _along_paths(self, block: SeriesBlock, levels: tuple[float, ...]) -> Floats:
         """Draw paths step by step, and return their quantiles; each series has the same draws."""
         count = len(block.lengths)
+        ends = tails(block, block.ends, np.arange(count), self.config.context_length)
         some = [np.arange(first, min(first + _SERIES_AT_ONCE, count)) for first in range(0, count, _SERIES_AT_ONCE)]
-        context = self.config.context_length
-        parts = [self._paths_of(tails(block, block.ends[index], index, context)) for index in some]
-        paths = np.concatenate(parts)
+        paths = np.concatenate([self._paths_of(repeated(ends, index, _PATHS)) for index in some])
         return np.moveaxis(np.quantile(paths, levels, axis=1), 0, -1)
 
-    def _paths_of(self, block: SeriesBlock) -> Floats:
-        """Return paths of shape (N, paths, ahead, K)."""
-        count, ahead, channels = len(block.lengths), block.ahead, block.n_channels
-        many = repeated(block, _PATHS)
+    def _paths_of(self, many: SeriesBlock) -> Floats:
+        """Return paths of shape (N, paths, ahead, K), for a block with a copy of a series for each of its paths."""
+        count, ahead, channels = len(many.lengths) // _PATHS, many.ahead, many.n_channels
         origins = last_origins(many)
         rng = np.random.default_rng(0)
         fine = self.config.levels if self.config.output == "quantiles" else _FINE
@@ -171,14 +169,19 @@ def with_more_ahead(block: SeriesBlock, ahead: int) -> SeriesBlock:
     there = within < np.repeat(lengths + block.ahead, lengths + ahead)
     rows = starts + np.minimum(within, np.repeat(lengths + block.ahead - 1, lengths + ahead))
     values = np.where(there[:, None], block.values[rows], np.nan)
-    return SeriesBlock(values, offsets, block.covariates[rows], block.static, ahead)
+    return SeriesBlock(values, offsets, block.covariates[rows], block.static, ahead, block.mean_changes())
 
 
 def tails(block: SeriesBlock, rows: NDArray[np.int64], series: NDArray[np.int64], context: int) -> SeriesBlock:
-    """Return the last steps before some rows as series of their own, with as many rows ahead as the block has."""
-    span = rows[:, None] + np.arange(-context, block.ahead)
+    """Return the last steps before some rows as series of their own, with as many rows ahead as the block has.
+
+    One row more comes first, with its gap filled: from there a gap at the start of the context is bridged as it is in
+    the whole series.
+    """
+    span = np.maximum(rows[:, None] + np.arange(-context - 1, block.ahead), block.offsets[series, None])
     values = block.values[span]
-    values[:, context:] = np.nan
+    values[:, 0] = block.filled()[span[:, 0]]
+    values[:, context + 1 :] = np.nan
     offsets = np.arange(len(rows) + 1) * span.shape[1]
     return SeriesBlock(
         values.reshape(-1, block.n_channels),
@@ -186,13 +189,20 @@ def tails(block: SeriesBlock, rows: NDArray[np.int64], series: NDArray[np.int64]
         block.covariates[span].reshape(offsets[-1], -1),
         block.static[series],
         block.ahead,
+        block.mean_changes()[series],
     )
 
 
-def repeated(block: SeriesBlock, times: int) -> SeriesBlock:
-    """Return each series of a block of equally long ones so many times."""
-    count, length = len(block.lengths), int(block.offsets[1])
-    rows = np.repeat(np.arange(count * length).reshape(count, length), times, axis=0).ravel()
-    offsets = np.arange(count * times + 1) * length
-    static = np.repeat(block.static, times, axis=0)
-    return replace(block, values=block.values[rows], offsets=offsets, covariates=block.covariates[rows], static=static)
+def repeated(block: SeriesBlock, series: NDArray[np.int64], times: int) -> SeriesBlock:
+    """Return some series of a block of equally long ones, each so many times."""
+    series, length = np.repeat(series, times), int(block.offsets[1])
+    rows = (series[:, None] * length + np.arange(length)).ravel()
+    offsets = np.arange(len(series) + 1) * length
+    return SeriesBlock(
+        block.values[rows],
+        offsets,
+        block.covariates[rows],
+        block.static[series],
+        block.ahead,
+        block.mean_changes()[series],
+    )

@@ -47,13 +47,18 @@ class SeriesSet:
 def unwrap_frame(X: Any, times: Any) -> tuple[Any, Any]:
     """Turn what pandas holds into a list of series and their times; give back anything else.
 
-    A `Series` is one series; a `DataFrame` with dates for an index holds one in each column.
+    A `Series` is one series; a `DataFrame` with dates for an index holds one in each column; a list of either, each
+    with dates of its own, is a list of series, of which a `DataFrame` holds the channels of one.
     """
+    if isinstance(X, list | tuple) and X and times is None and all(_is_dated(part) for part in X):
+        return [part.to_numpy() for part in X], [_dates(part.index) for part in X]
     index = getattr(X, "index", None)
     if index is None or callable(index) or not hasattr(X, "iloc"):
         return X, times
-    dated = type(index).__name__ in ("DatetimeIndex", "PeriodIndex")
+    dated = _is_dated(X)
     single = getattr(X, "ndim", 0) == 1
+    if not dated and not single:
+        _refuse_columns_of_dates(X)
     if not dated and not (single and X.dtype.kind in "fiub"):
         return X, times
     columns = [X.to_numpy()] if single else [X[name].to_numpy() for name in X.columns]
@@ -62,12 +67,34 @@ def unwrap_frame(X: Any, times: Any) -> tuple[Any, Any]:
     return columns, times
 
 
-def _dates(index: Any) -> NDArray[Any]:
-    if type(index).__name__ == "PeriodIndex":
-        index = index.to_timestamp()
-    if index.tz is not None:
-        index = index.tz_convert("UTC").tz_localize(None)
-    return np.asarray(index.to_numpy())
+def _is_dated(X: Any) -> bool:
+    index = getattr(X, "index", None)
+    return hasattr(X, "iloc") and type(index).__name__ in ("DatetimeIndex", "PeriodIndex")
+
+
+def _refuse_columns_of_dates(X: Any) -> None:
+    for name, kind in getattr(X, "dtypes", {}).items():
+        if getattr(kind, "kind", "") == "M":
+            raise DataError(
+                f"column {name!r} of the frame holds dates: they belong into the index.\n"
+                f"  Pass X.set_index({name!r}), in which each column that is left is a series."
+            )
+
+
+def _dates(times: Any) -> Any:
+    """Return the dates of pandas as datetime64 without a zone; give back anything else.
+
+    Dates with a zone are read as clocks show them if they all show the same time of day (days, weeks and months begin
+    at midnight, also when summer time begins), and as UTC else (hours follow each other without a gap).
+    """
+    times = getattr(times, "array", times)
+    if hasattr(times, "to_timestamp"):
+        times = times.to_timestamp()
+    if getattr(times, "tz", None) is not None:
+        local = times.tz_localize(None)
+        same = len({*(local - local.normalize())}) == 1
+        times = local if same else times.tz_convert("UTC").tz_localize(None)
+    return times.to_numpy() if hasattr(times, "to_numpy") else times
 
 
 def value_rows(X: Any) -> list[Floats]:
@@ -144,6 +171,9 @@ def _known_on_grid(known: Floats, places: NDArray[np.int64], ahead: int) -> Floa
 
 
 def _read_all_times(times: Any, values: list[Floats]) -> list[NDArray[Any]]:
+    if isinstance(times, list | tuple):
+        times = [_dates(part) if hasattr(part, "array") else part for part in times]
+    times = _dates(times)
     parts = _one_each(times, len(values), "times", lone_ndim=1)
     return [
         read_times(part, len(rows), f"series {n}") for n, (part, rows) in enumerate(zip(parts, values, strict=True))
@@ -168,11 +198,19 @@ def read_known(known: Any, values: list[Floats], ahead: int) -> list[Floats]:
     """Read covariates known in advance, float64 of shape (T_i + ahead, F) for each series."""
     if known is None:
         return [np.zeros((len(part) + ahead, 0)) for part in values]
-    parts = _one_each(known, len(values), "known", lone_ndim=2)
+    parts = _one_each(_columns(known, [len(part) + ahead for part in values]), len(values), "known", lone_ndim=2)
     read = [as_step_rows(part, f"known, series {n}").astype(np.float64) for n, part in enumerate(parts)]
     for number, (part, rows) in enumerate(zip(read, values, strict=True)):
         _check_known(part, len(rows), ahead, read[0].shape[1], number)
     return read
+
+
+def _columns(known: Any, lengths: list[int]) -> Any:
+    """Give a lone covariate, one number a step, the axis of the covariates."""
+    if not isinstance(known, list | tuple):
+        return np.asarray(known)[:, None] if np.ndim(known) == 1 and np.asarray(known).dtype != object else known
+    flat = len(known) == len(lengths) and all(np.shape(part) == (n,) for part, n in zip(known, lengths, strict=True))
+    return [np.asarray(part)[:, None] for part in known] if flat else known
 
 
 def _check_known(part: Floats, past: int, ahead: int, features: int, number: int) -> None:

@@ -50,6 +50,9 @@ _CALIBRATED_BY_PATHS = 32
 
 _LONGEST_SEASON = 400
 
+_SCALES = ("base_spread", "covariate_scale", "static_scale")
+"""Of the network, what is divided by, or is a distance."""
+
 _MARGIN = 0.05
 """Share by which the network must lower the loss of the linear forecast to be believed, on small sets."""
 
@@ -76,6 +79,7 @@ class SeriesForecaster(NetworkEstimator):
     widths_: NDArray[np.float64] = field(init=False)
     _step: list[Any] = field(init=False)
     _tail_values: NDArray[np.float64] = field(init=False)
+    _tail_lengths: NDArray[np.int64] = field(init=False)
 
     _network_type: ClassVar[Any] = ForecastNetwork
 
@@ -90,6 +94,8 @@ class SeriesForecaster(NetworkEstimator):
         "_tail_values": np.ndarray,
         "_tail_known": np.ndarray,
         "_tail_static": np.ndarray,
+        "_tail_changes": np.ndarray,
+        "_tail_lengths": np.ndarray,
         "_tail_times": np.ndarray,
     }
 
@@ -267,11 +273,16 @@ class SeriesForecaster(NetworkEstimator):
 
     def _keep_tail(self, series: SeriesSet) -> None:
         """Remember the last context of each series: where `predict` begins when it is given nothing."""
-        block, context = series.block, self.context_length_
-        count = len(block.lengths)
-        tail = tails(block, block.ends, np.arange(count), context)
-        self._tail_values = tail.values.reshape(count, context, -1)
-        self._tail_known = tail.covariates.reshape(count, context, -1)
+        block = series.block
+        count, rows = len(block.lengths), self.context_length_ + 1
+        tail = tails(block, block.ends, np.arange(count), rows - 1)
+        as_learned = replace(block, values=_forward(block.values, log=self.log_))
+        self._tail_values = tail.values.reshape(count, rows, -1)
+        # The row before the context, from which a gap at its start is bridged: along logarithms if these are forecast.
+        self._tail_values[:, 0] = _backward(as_learned.filled()[block.ends - rows], log=self.log_)
+        self._tail_changes = as_learned.mean_changes()
+        self._tail_lengths = block.lengths
+        self._tail_known = tail.covariates.reshape(count, rows, -1)
         self._tail_static = block.static
         self.__dict__.pop("_tail_times", None)
         times = series.last_times()
@@ -342,10 +353,11 @@ class SeriesForecaster(NetworkEstimator):
             self._check_widths(future[0].shape[1], self._tail_static.shape[1])
         told = [np.concatenate(parts) for parts in zip(self._tail_known, future, strict=True)]
         block = series_block([padded(part, ahead) for part in values], told, self._tail_static, ahead)
+        block = replace(block, changes=self._tail_changes)
         step = self._fitted_step
         if step is None:
             return SeriesSet(block, None, None)
-        places = np.arange(-self.context_length_ + 1, ahead + 1)
+        places = np.arange(-self.context_length_, ahead + 1)
         return SeriesSet(block, np.concatenate([grid_times(last, places, step) for last in self._tail_times]), step)
 
     @property
@@ -403,7 +415,7 @@ class SeriesForecaster(NetworkEstimator):
     def _check_read_state(self) -> None:
         """Raise an error for parameters and times that a forecaster cannot have."""
         check_forecaster(self.get_params(deep=False))
-        kinds = {"months": int, "microseconds": int, "number": float}
+        kinds = {"months": int, "business days": int, "microseconds": int, "number": float}
         step: Any = self._step
         known = not step or (len(step) == 3 and type(step[1]) is kinds.get(str(step[0])))
         if not known or (step and step[1] <= 0):
@@ -417,19 +429,39 @@ class SeriesForecaster(NetworkEstimator):
         count = len(self._tail_values)
         expected = {
             "widths_": (self.horizon_, len(config.levels)),
-            "_tail_values": (count, config.context_length, config.n_channels),
-            "_tail_known": (count, config.context_length, self._n_known),
+            "_tail_values": (count, config.context_length + 1, config.n_channels),
+            "_tail_known": (count, config.context_length + 1, self._n_known),
+            "_tail_changes": (count, config.n_channels),
+            "_tail_lengths": (count,),
             "_tail_static": (count, config.static_size),
         }
         for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ModelFileError(f"{name} has shape {getattr(self, name).shape}, not {shape}.")
-        if self.season_length_ < 1 or self.horizon_ < 1 or not (self.widths_ > 0).all():
-            raise ModelFileError("the season, the horizon or a width of the intervals is not above 0.")
+            _check_array(name, getattr(self, name), shape, gaps=name == "_tail_values")
+        if hasattr(self, "_tail_times"):
+            _check_times(self._tail_times, count, of_dates=self._step[0] != "number")
+        scales = (self.widths_, *(getattr(self.network_, name).numpy(force=True) for name in _SCALES))
+        if self.season_length_ < 1 or self.horizon_ < 1 or not all((scale > 0).all() for scale in scales):
+            raise ModelFileError("the season, the horizon, a scale or a width of the intervals is not above 0.")
         if config.n_channels != self.n_sequence_features_:
             raise ModelFileError(f"the network takes {config.n_channels} channels, not {self.n_sequence_features_}.")
         if self._n_known + 2 * len(self.cycles_) != config.covariate_size:
             raise ModelFileError(f"the network takes {config.covariate_size} covariates, which the file does not have.")
+
+
+def _check_array(name: str, array: Any, shape: tuple[int, ...], *, gaps: bool) -> None:
+    """Refuse what is no array of numbers of this shape that a network can take; NaN only where there may be `gaps`."""
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype.kind not in "fi":
+        raise ModelFileError(f"{name} is no array of numbers of shape {shape}.")
+    if not (gaps & np.isnan(array) | (np.abs(array) <= np.finfo(np.float32).max)).all():
+        raise ModelFileError(f"{name} holds numbers that are not finite, or too large.")
+
+
+def _check_times(times: Any, count: int, *, of_dates: bool) -> None:
+    """Refuse what is no time for each of `count` series."""
+    kind = "M" if of_dates else "f"
+    right = isinstance(times, np.ndarray) and times.shape == (count,) and times.dtype.kind == kind
+    if not right or (times != times).any():  # NaT and NaN differ from themselves
+        raise ModelFileError(f"the file does not hold the time of the last value of each of {count} series.")
 
 
 def _forward(values: NDArray[np.float64], *, log: bool) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from longspan.errors import ParameterError
 from longspan.estimators._base import all_or_nothing
-from longspan.estimators._generating import SequenceGenerating, check_whole
+from longspan.estimators._decoding.generating import SequenceGenerating, check_whole
 from longspan.estimators._inputs import read_weights
 from longspan.estimators._parameters import check_parameters, documented
 
@@ -25,7 +25,10 @@ def _of_symbols(method: _M) -> _M:
     """Offer a method where targets are known to be symbols."""
 
     def is_of_symbols(self: Any) -> bool:
-        return bool(getattr(self, "target_", self.target) == "symbols")
+        if getattr(self, "target_", self.target) == "symbols":
+            return True
+        why = "the targets are numbers; see log_likelihood" if hasattr(self, "target_") else "it is not fitted yet"
+        raise AttributeError(f"{method.__name__} is of symbols, but {why}.")
 
     offered: _M = available_if(is_of_symbols)(method)
     return offered
@@ -183,8 +186,8 @@ class LSTMDecoder(SequenceGenerating):
             return the target with the highest mean log-likelihood a step; at most as many as there are symbols and a
             stop.
         max_length : int, optional
-            Steps of a target, at most; by default twice as many as the longest in training, or exactly as many if all
-            targets of numbers had the same.
+            Steps of a target, at most; by default twice as many as the longest in training (without sources no more
+            than 10,000), or exactly as many if all targets of numbers had the same.
 
         Returns
         -------
@@ -227,7 +230,7 @@ class LSTMDecoder(SequenceGenerating):
             Below 1 the probable becomes more probable; 0 draws the most probable at each step. For numbers, a factor of
             the spread.
         top_k : int, optional
-            Draw only from so many of the most probable symbols.
+            Draw only from so many of the most probable symbols, the stop among them. Not for numbers.
         prefix : str, list of tokens or array, optional
             What each target begins with.
         max_length : int, optional
@@ -247,12 +250,15 @@ class LSTMDecoder(SequenceGenerating):
         TargetError
             If the prefix holds a symbol that was not there in training.
         """
-        sources = self._read_X(X)
+        check_is_fitted(self, "network_")
         check_whole("n", n)
+        sources = self._read_X(X)
         if not _is_number(temperature) or not 0 <= temperature < np.inf:
             raise ParameterError(f"temperature is a number from 0, but it was {temperature!r}.")
         if top_k is not None:
             check_whole("top_k", top_k)
+            if self.target_ == "numbers":
+                raise ParameterError(f"top_k is {top_k}, but the targets are numbers: there are no symbols to leave out.")
         limit = self._checked_length(max_length)
         drawn = self._drawn(
             sources,

@@ -16,7 +16,8 @@ from torch import Tensor
 from longspan.data import Batch
 from longspan.errors import ModelFileError, ParameterError
 from longspan.estimators._base import all_or_nothing
-from longspan.estimators._latents import check_latents, draw_lengths, packings, read_lengths, thinned
+from longspan.estimators._inputs import read_weights
+from longspan.estimators._latents import LONGEST, check_latents, draw_lengths, packings, read_lengths, thinned
 from longspan.estimators._parameters import check_number, check_parameters, documented
 from longspan.estimators._recipe import DataShape, Recipe, choose_recipe, encoder_choices, matched
 from longspan.estimators._residuals import ResidualMoments, UsualSquares
@@ -59,7 +60,8 @@ class LSTMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEst
     n_features_in_ : int
         Features of a step I; for a 2-D array, its number of columns.
     training_lengths_ : ndarray of int64
-        Lengths of the sequences learned from, sorted; quantiles of them if there are more than 1,000.
+        Lengths of the sequences given (those of weight 0 left out), sorted; quantiles of them if there are more than
+        1,000.
     network_ : longspan.tasks.Autoencoder
         The trained network, in evaluation mode.
     recipe_ : Recipe
@@ -155,7 +157,7 @@ class LSTMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEst
         """
         check_parameters(self.get_params(deep=False))
         sequences = self._read_X(X, reset=True)
-        self.training_lengths_ = thinned(sequences.lengths)
+        self.training_lengths_ = thinned(_weighted_lengths(sequences, sample_weight))
         return self._fit(
             sequences, _nothing(sequences), output_size=self.latent_size, sample_weight=sample_weight, groups=groups
         )
@@ -178,8 +180,8 @@ class LSTMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEst
         check_parameters(self.get_params(deep=False))
         first = not hasattr(self, "network_")
         sequences = self._read_X(X, reset=first)
-        known = sequences.lengths if first else np.concatenate([self.training_lengths_, sequences.lengths])
-        self.training_lengths_ = thinned(known)
+        lengths = _weighted_lengths(sequences, sample_weight)
+        self.training_lengths_ = thinned(lengths if first else np.concatenate([self.training_lengths_, lengths]))
         return self._partial_fit(
             sequences, _nothing(sequences), output_size=self.latent_size, sample_weight=sample_weight
         )
@@ -198,9 +200,9 @@ class LSTMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEst
         sequences, kept = training_set.sequences, training_set.kept
         residuals, size = self.network_.residuals, self.network_.config.target_size
         moments, usual = ResidualMoments(size), UsualSquares.none(size)
-        for batch, left, _ in self._residuals(sequences, index=kept):
+        for batch, left, seen in self._residuals(sequences, index=kept):
             owners = np.searchsorted(sequences.offsets, batch.rows, side="right") - 1
-            moments.add(left, batch.inputs.batch_sizes, _column(training_set.weights[owners]))
+            moments.add(left, batch.inputs.batch_sizes, _column(training_set.weights[owners]), seen)
         moments.fill(residuals)
         for batch, left, seen in self._residuals(sequences, index=kept):
             logarithms = residuals.log_squares(left, batch.inputs.batch_sizes, seen)
@@ -283,18 +285,24 @@ class LSTMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEst
         check_is_fitted(self, "network_")
         latents = check_latents(Z, self._n_features_out)
         steps = read_lengths(lengths, len(latents), self.training_lengths_)
-        size, views = self.network_.config.target_size, self.network_.encoder.views
+        size, device = self.network_.config.target_size, self.network_.encoder.views.mean.device
         offsets = np.concatenate([[0], np.cumsum(steps)])
         values = np.empty((int(offsets[-1]), size))
         with torch.inference_mode():
             for index, packed in packings(offsets, steps):
-                numbers = torch.from_numpy(latents[index].astype(np.float32)).to(views.mean.device)
-                given = self.network_.decode(numbers, torch.from_numpy(packed.batch_sizes))
-                values[packed.rows] = (given * views.scale[:size] + views.mean[:size]).cpu().double().numpy()
+                numbers = torch.from_numpy(latents[index].astype(np.float32)).to(device)
+                values[packed.rows] = self._decoded(numbers, torch.from_numpy(packed.batch_sizes))
         if lengths is not None and np.ndim(lengths) == 1:
             return np.split(values, offsets[1:-1])
         block = values.reshape(len(latents), -1, size)
         return block[:, :, 0] if self._columns_are_steps else block
+
+    def _decoded(self, latents: Tensor, batch_sizes: Tensor) -> NDArray[np.float32]:
+        """Return packed steps in the units of the data, shape (sum T_b, I)."""
+        config, views = self.network_.config, self.network_.encoder.views
+        given = self.network_.decode(latents, batch_sizes)
+        rows: Tensor = given * views.scale[: config.target_size] + views.mean[: config.target_size]
+        return rows.cpu().numpy()
 
     def sample(self, n_samples: int = 1, *, lengths: Any = None, random_state: Any = None) -> Any:
         """Draw new sequences: numbers from the standard normal distribution, given to the decoder.
@@ -339,14 +347,13 @@ class LSTMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEst
         Returns
         -------
         list of ndarray (T_i, I), or ndarray of the shape of X where X was an array
-            In the units of the data.
+            In the units of the data; also where values are missing.
         """
         sequences = self._read_fitted(X)
-        size, views = self.network_.config.target_size, self.network_.encoder.views
-        values = np.empty((sequences.n_steps, size))
-        for batch, left, _ in self._residuals(sequences, tile=TILE):
-            given = self.network_.standardised(batch.inputs)[0] - left
-            values[batch.rows] = (given * views.scale[:size] + views.mean[:size]).cpu().numpy()
+        values = np.empty((sequences.n_steps, self.network_.config.target_size))
+        with torch.inference_mode():
+            for batch in self._reading_batches(sequences).longest_first(tile=TILE):
+                values[batch.rows] = self._decoded(self.network_(batch.inputs), batch.inputs.batch_sizes)
         flat = len(getattr(X, "shape", ())) == 2
         return self._by_step(values[:, 0] if flat else values, X, sequences)
 
@@ -433,12 +440,17 @@ class LSTMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEst
         lengths = self.training_lengths_
         if lengths.ndim != 1 or lengths.dtype.kind != "i" or not len(lengths) or lengths[0] < 1:
             raise ModelFileError("training_lengths_ are not numbers of steps.")
-        if (np.diff(lengths) < 0).any():
-            raise ModelFileError("training_lengths_ are not in order.")
+        if (np.diff(lengths) < 0).any() or lengths[-1] > LONGEST:
+            raise ModelFileError("training_lengths_ are not in order, or longer than any sequence.")
 
 
 def _column(weights: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(weights)[:, None]
+
+
+def _weighted_lengths(sequences: Sequences, sample_weight: ArrayLike | None) -> NDArray[np.int64]:
+    """Return the lengths of the sequences that weigh anything."""
+    return sequences.lengths[read_weights(sample_weight, len(sequences)) > 0]
 
 
 def _nothing(sequences: Sequences) -> TargetArray:

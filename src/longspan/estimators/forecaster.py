@@ -12,7 +12,7 @@ from longspan.estimators._backtest import Backtest, backtest, with_last
 from longspan.estimators._base import all_or_nothing
 from longspan.estimators._fan_chart import fan_chart
 from longspan.estimators._forecast_parameters import check_forecaster, check_levels, choose_lengths
-from longspan.estimators._metrics import mase_scale
+from longspan.estimators._metrics import mase_scale, mean_known
 from longspan.estimators._parameters import documented
 from longspan.estimators._series import read_series, refuse_unseen, unwrap_frame, value_rows
 from longspan.estimators._series_forecaster import SeriesForecaster
@@ -30,7 +30,7 @@ class LSTMForecaster(SeriesForecaster):
         Steps to forecast. ``"auto"`` is a season, or a tenth of the shortest series up to 12 steps.
     context_length : int or "auto", default "auto"
         Steps that the network sees before each origin. ``"auto"`` is two seasons or, without one, two horizons, and 16
-        steps at least; less where series are short.
+        steps at least (32 where the series have 4,000 in all); less where series are short.
     season_length : int or "auto", default "auto"
         Steps of a season; 1 for none. ``"auto"`` reads it from the times (months 12, quarters 4, weeks 52, days 7,
         hours 24...), or else from the autocorrelation of the series.
@@ -120,12 +120,15 @@ class LSTMForecaster(SeriesForecaster):
         ----------
         X : list of arrays (T_i,) or (T_i, K), Sequences, array (N, T) or (N, T, K), pandas Series or DataFrame
             The past of each series; a 2-D array is N series of one channel. A DataFrame whose index are dates holds a
-            series in each column. NaN is a gap.
+            series in each column; a list of pandas Series or DataFrames whose indices are dates holds series with times
+            of their own. NaN is a gap.
         y : None
             Not used.
         times : array (T_i,) for each series, or one for all, optional
-            Dates (datetime64 or ISO text) or numbers, strictly rising, on a regular grid; some may be left out.
-        known : array (T_i, F) for each series, or one for all, optional
+            Dates (datetime64, pandas or ISO text) or numbers, strictly rising, on a regular grid of a fixed step, of
+            months or of business days; some may be left out. Dates of pandas with a zone that all show the same time of
+            day are read as clocks show them, others with a zone as UTC.
+        known : array (T_i, F) or (T_i,) for each series, or one for all, optional
             Covariates that are known in advance: holidays, prices, plans.
         static : array (N, S), optional
             What is known of each series.
@@ -215,14 +218,16 @@ class LSTMForecaster(SeriesForecaster):
     def predict_times(self, X: Any = None, horizon: int | None = None, *, times: Any = None) -> NDArray[Any]:
         """Return the times of the steps that `predict` forecasts, shape (N, horizon).
 
-        Without times in the fit these are numbers from 0 on, counted from the first value of X, or of the last context.
+        Without times in the fit these are the numbers of the steps, 0 for the first value of each series.
         """
         check_is_fitted(self, "network_")
         known = np.zeros((1, self._n_known)) if self._n_known else None
         series = self._series_ahead(X, self._steps_ahead(horizon), times, known, None, only_times=True)
         block = series.block
-        rows = block.ends[:, None] + np.arange(block.ahead)
-        return rows - block.offsets[:-1, None] if series.times is None else series.times[rows]
+        if series.times is not None:
+            return series.times[block.ends[:, None] + np.arange(block.ahead)]
+        lengths = self._tail_lengths if X is None else block.lengths
+        return lengths[:, None] + np.arange(block.ahead)
 
     def score(self, X: Any, y: Any = None, *, times: Any = None, known: Any = None, static: Any = None) -> float:
         """Return minus the MASE of the last horizon of each series, forecast from what comes before it.
@@ -244,7 +249,7 @@ class LSTMForecaster(SeriesForecaster):
         cut = earlier.block
         truth = block.values[cut.ends[:, None] + np.arange(horizon)]
         median = self._quantiles_of(earlier, (0.5,))[..., 0]
-        error = np.nanmean(np.abs(truth - median), axis=1)
+        error = mean_known(np.abs(truth - median), axis=1)
         past = [cut.values[start:end] for start, end in zip(cut.offsets[:-1], cut.ends, strict=True)]
         scale = np.stack([mase_scale(part, self.season_length_) for part in past])
         known = ~np.isnan(error)
@@ -333,8 +338,9 @@ class LSTMForecaster(SeriesForecaster):
         check_is_fitted(self, "network_")
         quantiles, read = self._forecast(X, horizon, times, known, static, self._fitted_levels)
         block = read.block
-        begin, end, stop = block.offsets[series], block.ends[series], block.offsets[series + 1]
-        at = np.arange(stop - begin) if read.times is None else read.times[begin:stop]
+        begin, end, stop = block.offsets[series] + (X is None), block.ends[series], block.offsets[series + 1]
+        first = self._tail_lengths[series] - (end - begin) if X is None else 0
+        at = first + np.arange(stop - begin) if read.times is None else read.times[begin:stop]
         shown = quantiles[series] if quantiles.ndim == 3 else quantiles[series, :, channel]
         past = block.values[begin:end, channel]
         return fan_chart(at[: end - begin], past, at[end - begin :], shown, self._fitted_levels, axes=axes)

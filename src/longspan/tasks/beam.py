@@ -41,8 +41,8 @@ def beam_search(
 
     At each step the `width` most probable continuations are kept. One that ends in a stop leaves the beam, which is
     narrower by one from then on. The best is the one with the highest log-likelihood over ``length ** length_power``,
-    the stop counted; one that reaches `max_length` is compared as it is. No sequence is empty, and a beam of one
-    is a greedy search.
+    the stop counted; one that reaches `max_length` is compared as it is. No sequence is empty. A beam of one is a greedy
+    search; beside a wider one a greedy search goes on, whatever the beam does, so that none finds less than that.
 
     Parameters
     ----------
@@ -73,24 +73,28 @@ def beam_search(
     """
     count, stop = len(encoded.start.steps), network.config.target_size
     device = encoded.start.steps.device
-    first_place = torch.arange(count, device=device)[:, None] * width
-    encoded = encoded.select(torch.arange(count, device=device).repeat_interleave(width))
-    state, rows = encoded.start, first_rows(network, count * width)
-    alive = torch.full((count, width), -torch.inf, dtype=torch.float64, device=device)
-    alive[:, 0] = 0.0
+    lanes = width + (width > 1)  # the last one goes on greedily
+    first_place = torch.arange(count, device=device)[:, None] * lanes
+    encoded = encoded.select(torch.arange(count, device=device).repeat_interleave(lanes))
+    state, rows = encoded.start, first_rows(network, count * lanes)
+    alive = torch.full((count, lanes), -torch.inf, dtype=torch.float64, device=device)
+    alive[:, [0, -1]] = 0.0
     free = torch.full((count, 1), width, device=device)
     best, choices = _Best(count, device), list[_Choice]()
     for step in range(max_length):
         outputs, state = advance(network, rows, state, encoded)
-        scores = alive[:, :, None] + outputs.double().log_softmax(dim=-1).view(count, width, -1)
+        scores = alive[:, :, None] + outputs.double().log_softmax(dim=-1).view(count, lanes, -1)
         if step == 0:
             scores[:, :, stop] = -torch.inf
-        top = scores.flatten(1).topk(width)
-        parents, symbols = top.indices // (stop + 1), top.indices % (stop + 1)
+        top = scores[:, :width].flatten(1).topk(width)
         kept = torch.where(torch.arange(width, device=device) < free, top.values, -torch.inf)
+        greedy, next_best = scores[:, width:].max(dim=2)
+        kept = torch.cat([kept, greedy], dim=1)
+        parents = torch.cat([top.indices // (stop + 1), torch.full_like(next_best, width)], dim=1)
+        symbols = torch.cat([top.indices % (stop + 1), next_best], dim=1)
         stops = (symbols == stop) & kept.isfinite()
         best.offer(torch.where(stops, kept / (step + 1) ** length_power, -torch.inf), parents, step)
-        free = free - stops.sum(dim=1, keepdim=True)
+        free = free - stops[:, :width].sum(dim=1, keepdim=True)
         alive = torch.where(stops, -torch.inf, kept)
         # A score only falls: no continuation can be better than this one at the longest length.
         hopeless = alive.amax(dim=1) / (max_length + 1) ** length_power <= best.scores
@@ -101,7 +105,7 @@ def beam_search(
         state = state.select((first_place + parents).flatten())
         rows = symbols.view(-1, 1).to(rows.dtype)
     else:
-        places = torch.arange(width, device=device).expand(count, -1)
+        places = torch.arange(lanes, device=device).expand(count, -1)
         best.offer(alive / max_length**length_power, places, max_length)
     return _walk_back(choices, best), best.lengths, best.scores
 

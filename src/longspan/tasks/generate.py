@@ -44,8 +44,9 @@ def draw(
         if top_k is not None and top_k < logits.shape[1]:
             logits = logits.masked_fill(logits < logits.topk(top_k).values[:, -1:], -math.inf)
         if temperature:
-            # The largest sum with Gumbel noise is a draw from the softmax (Gumbel 1954).
-            logits = logits / temperature - torch.empty_like(logits).exponential_(generator=generator).log()
+            # The largest sum with Gumbel noise is a draw from the softmax (Gumbel 1954). Without the largest logit taken
+            # off, a temperature of next to nothing would make infinity of several.
+            logits = (logits - logits.amax(dim=1, keepdim=True)) / temperature - torch.empty_like(logits).exponential_(generator=generator).log()
         return logits.argmax(dim=-1, keepdim=True).to(outputs.dtype)
     numbers, stop = outputs[:, :-1], torch.zeros_like(outputs[:, -1:])
     threshold = torch.full_like(stop, 0.5)
@@ -122,7 +123,7 @@ def generate(
         else:
             may_stop = step > 0 and lengths is None
             rows = draw(network, outputs, temperature=temperature, top_k=top_k, may_stop=may_stop, generator=generator)
-            stops = network.is_stop(rows) if lengths is None else lengths == step
+            stops = network.is_stop(rows) if lengths is None else lengths <= step
             ended = torch.where(stops & (ended == 0), step, ended)
             if bool((ended > 0).all()):
                 break

@@ -8,6 +8,9 @@ from torch import Tensor
 from longspan.nn.pooling import sum_steps
 from longspan.nn.steps import rows_before
 
+_HIGHEST = 1e300
+"""Logarithm of a mean square that is no number."""
+
 _FLOOR = 1e-6
 """Added to a mean square before its logarithm is taken: of what is given back to the last digit, too."""
 
@@ -18,7 +21,7 @@ class Residuals(torch.nn.Module):
     A channel's residual is `persistence` times the one before, and an innovation. Of each innovation what the
     innovations of the other channels tell about it is taken off, and the rest has unit variance on the training
     sequences: it is the part that is surprising. Its mean square over a sequence has a logarithm that in training was
-    `level` on average, give or take `spread`.
+    `level` on average, give or take `spread`. What was not seen has a residual and an innovation of 0: the usual one.
 
     Parameters
     ----------
@@ -50,18 +53,21 @@ class Residuals(torch.nn.Module):
         self.register_buffer("level", torch.zeros(size))
         self.register_buffer("spread", torch.ones(size))
 
-    def surprises(self, residuals: Tensor, batch_sizes: Tensor) -> Tensor:
-        """Return the surprising part of packed residuals, shape (sum T_b, I)."""
-        begun = int(batch_sizes[0])
-        innovations = residuals[begun:] - self.persistence * rows_before(residuals, batch_sizes)
-        return torch.cat([residuals[:begun] @ self.first, innovations @ self.innovation])
+    def surprises(self, residuals: Tensor, batch_sizes: Tensor, seen: Tensor | None) -> Tensor:
+        """Return the surprising part of packed residuals, float64 of shape (sum T_b, I)."""
+        begun, residuals = int(batch_sizes[0]), residuals.double()
+        expected = self.persistence.double() * rows_before(residuals, batch_sizes)
+        innovations = residuals[begun:] - (expected if seen is None else expected * seen[begun:])
+        return torch.cat([residuals[:begun] @ self.first.double(), innovations @ self.innovation.double()])
 
     def log_squares(self, residuals: Tensor, batch_sizes: Tensor, seen: Tensor | None) -> Tensor:
         """Return the logarithm of the mean square of each channel's surprises, shape (B, I); NaN if never seen."""
-        squares = self.surprises(residuals, batch_sizes).double().square()
+        squares = self.surprises(residuals, batch_sizes, seen).square()
         there = torch.ones_like(squares) if seen is None else seen.double()
         squares, count = squares * there, sum_steps(there, batch_sizes)
-        return (sum_steps(squares, batch_sizes) / count + _FLOOR).log()
+        logarithms = (sum_steps(squares, batch_sizes) / count + _FLOOR).log()
+        # What is so large that the network overflowed is no number either, and as strange as can be.
+        return torch.where(count > 0, logarithms.nan_to_num(nan=_HIGHEST), torch.nan)
 
     def strangeness(self, residuals: Tensor, batch_sizes: Tensor, seen: Tensor | None) -> Tensor:
         """Return by how many standard deviations each sequence's strangest channel is above the usual, shape (B,).

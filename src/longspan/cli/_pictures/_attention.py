@@ -30,7 +30,7 @@ def attention(weights: Sequence["NDArray[Any]"], sources: Sequence[Any], targets
     rows = max(1, -(-len(weights) // columns))
     widest = max((each.shape[1] for each in weights), default=1)
     tallest = max((len(each) for each in weights), default=1)
-    width, height = (min(7.0, max(3.0, 1.0 + _SQUARE * steps)) for steps in (widest, tallest))
+    width, height = min(7.0, max(3.0, 1.0 + _SQUARE * widest)), min(7.0, 1.0 + _SQUARE * tallest)
     figure = new_figure(columns * width + 0.6, rows * height + 0.3)
     grid: Any = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(weights) :]:

@@ -11,12 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from longspan.data import BatchSource, ChannelScaler, PairBatches, Sources, StreamBatches, number_groups, take_sources
 from longspan.errors import ModelFileError, ParameterError, TargetError
-from longspan.estimators import _decoder_inputs as given
 from longspan.estimators._base import NetworkEstimator
-from longspan.estimators._decoder_recipe import PairShape, choose_decoder_recipe
+from longspan.estimators._decoding import inputs as given
+from longspan.estimators._decoding.pairs import PairSet, with_stops
+from longspan.estimators._decoding.recipe import PairShape, choose_decoder_recipe
+from longspan.estimators._decoding.symbols import Vocabulary
 from longspan.estimators._inputs import read_weights
-from longspan.estimators._pairs import PairSet, with_stops
-from longspan.estimators._symbols import Vocabulary
 from longspan.nn import ATTENTIONS
 from longspan.sequences import Sequences
 from longspan.tasks import SOURCES, TARGETS, DecoderConfig, Decoding, SequenceDecoder
@@ -30,6 +30,9 @@ _ROWS_AT_ONCE = 1 << 14
 
 _STEPS_AT_ONCE = 1024
 """Steps of a long target that go through the network together where nothing is learned."""
+
+_LONGEST_TARGET = 1 << 40
+"""Steps; more were never in any memory."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -97,10 +100,14 @@ class SequenceDecoding(NetworkEstimator):
     def _vocabulary(self) -> Vocabulary:
         return Vocabulary(self.symbols_, self._joined)
 
+    @property
+    def _source_vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.source_symbols_, self._source_joined)
+
     def _encode_sources(self, sources: Any) -> Sources:
         if self.source_ != "symbols":
             return sources  # type: ignore[no-any-return]
-        return Vocabulary(self.source_symbols_, self._source_joined).encode(sources, "source")
+        return self._source_vocabulary.encode(sources, "source")
 
     def _encode_targets(self, targets: Any) -> Sequences:
         """Return targets as the network takes them, with their stops."""
@@ -119,12 +126,16 @@ class SequenceDecoding(NetworkEstimator):
         sources = self._read_X(X)
         targets, _ = given.read_target(y, self.target_)
         given.check_same_number(sources, targets)
+        self._check_target_size(targets)
+        return sources, self._encode_targets(targets)
+
+    def _check_target_size(self, targets: Any) -> None:
+        """Refuse targets of numbers of another size than those of the fit."""
         if self.target_ == "numbers" and targets.n_features != self.network_.config.target_size:
             raise TargetError(
                 f"the targets have {targets.n_features} numbers a step, but {type(self).__name__} was fitted on "
                 f"{self.network_.config.target_size}."
             )
-        return sources, self._encode_targets(targets)
 
     # Fitting ---------------------------------------------------------------------------------------------------------
 
@@ -159,12 +170,14 @@ class SequenceDecoding(NetworkEstimator):
         if goes_on:
             sources, targets = self._read_again(X, y)
             weights = read_weights(sample_weight, len(targets))
+            self._vocabulary.check_no_more(symbols, "symbols")
+            self._source_vocabulary.check_no_more(source_symbols, "source_symbols")
         else:
             raw_sources, raw_targets, weights = self._read_pairs(X, y, sample_weight)
             weights = weights[weights > 0]
             self._set_symbols(raw_sources, raw_targets)
-            self.symbols_ = _with_those_to_come(self.symbols_, symbols, "symbols")
-            self.source_symbols_ = _with_those_to_come(self.source_symbols_, source_symbols, "source_symbols")
+            self.symbols_ = self._vocabulary.with_more(symbols, "symbols")
+            self.source_symbols_ = self._source_vocabulary.with_more(source_symbols, "source_symbols")
             sources, targets = self._encode_sources(raw_sources), self._encode_targets(raw_targets)
         pairs = PairSet.merged(sources, targets, sample_weight=weights, groups=None)
         self._measure_targets(pairs, goes_on=goes_on)
@@ -288,12 +301,13 @@ class SequenceDecoding(NetworkEstimator):
         config = self.network_.config
         if (self.source_, self.target_) != (config.source, config.target):
             raise ModelFileError(f"the network is of {config.source} and {config.target}, the estimator of others.")
-        for symbols, kind, size in (
-            (self.source_symbols_, config.source, config.source_size),
-            (self.symbols_, config.target, config.target_size),
+        for vocabulary, kind, size in (
+            (self._source_vocabulary, config.source, config.source_size),
+            (self._vocabulary, config.target, config.target_size),
         ):
-            _check_symbols(symbols, size if kind == "symbols" else 0)
-        if self._form not in (given.FORMS if config.target == "numbers" else ("",)) or self.longest_target_ < 1:
+            _check_symbols(vocabulary, size if kind == "symbols" else 0)
+        forms = given.FORMS if config.target == "numbers" else ("",)
+        if self._form not in forms or not 1 <= self.longest_target_ <= _LONGEST_TARGET:
             raise ModelFileError(f"the targets are {self._form!r:.60} of up to {self.longest_target_} steps.")
         if config.source in ("numbers", "vector"):
             name = "n_sequence_features_" if config.source == "numbers" else "n_features_in_"
@@ -310,17 +324,11 @@ def _symbols_of(sequences: Any, kind: str) -> tuple[list[Any], bool]:
     return vocabulary.symbols, vocabulary.joined
 
 
-def _with_those_to_come(symbols: list[Any], others: Any, name: str) -> list[Any]:
-    if others is None:
-        return symbols
-    try:
-        return sorted({*symbols, *others})
-    except TypeError as error:
-        raise ParameterError(f"{name} must be like the symbols there are, {symbols[:5]}...: {error}.") from error
-
-
-def _check_symbols(symbols: list[Any], size: int) -> None:
+def _check_symbols(vocabulary: Vocabulary, size: int) -> None:
+    symbols = vocabulary.symbols
     if len(symbols) != size or {*map(type, symbols)} not in ({str}, {int}, set()):
         raise ModelFileError(f"the network knows {size} symbols, the estimator {len(symbols)} or others.")
     if symbols != sorted(set(symbols)):
         raise ModelFileError("the symbols are not in order, or one of them is there twice.")
+    if vocabulary.joined and not all(isinstance(symbol, str) and len(symbol) == 1 for symbol in symbols):
+        raise ModelFileError("the symbols of strings are characters, and some of these are not.")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longspan.errors import DataError, EmptyDataError, TargetError
-from longspan.estimators._symbols import Vocabulary, holds_symbols, read_symbols
+from longspan.estimators._decoding.symbols import Vocabulary, holds_symbols, read_symbols
 
 strings = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=5)
 tokens = st.lists(st.lists(st.text(max_size=3), min_size=1, max_size=6), min_size=1, max_size=5)

@@ -8,14 +8,19 @@ import torch
 from numpy.typing import NDArray
 
 from longspan.data import Sources
-from longspan.errors import ParameterError, ShapeError
-from longspan.estimators import _decoder_inputs as given
-from longspan.estimators._decoding import SequenceDecoding
+from longspan.errors import DataError, ParameterError
+from longspan.estimators._decoding import inputs as given
+from longspan.estimators._decoding.base import SequenceDecoding
 from longspan.tasks.beam import beam_search
 from longspan.tasks.generate import generate
 
 _AT_ONCE = 256
 """Targets that are generated together."""
+
+_LONGEST_TEXT = 10_000
+"""Steps of a target without a source, unless more are asked for: what was learned from one long text may never stop."""
+
+_LONGEST_ANSWER = 1 << 20
 
 
 class SequenceGenerating(SequenceDecoding):
@@ -94,25 +99,22 @@ class SequenceGenerating(SequenceDecoding):
 
     def _checked_length(self, max_length: Any) -> int:
         if max_length is None:
-            fixed = self.target_ == "numbers" and self._same_length
-            return self.longest_target_ * (1 if fixed else 2)
+            if self.target_ == "numbers" and self._same_length:
+                return self.longest_target_
+            return min(2 * self.longest_target_, _LONGEST_TEXT if self.source_ == "nothing" else _LONGEST_ANSWER)
         check_whole("max_length", max_length)
         return int(max_length)
 
     def _read_prefix(self, prefix: Any, limit: int) -> torch.Tensor | None:
         """Return the rows that each target begins with, or None."""
-        if prefix is None or len(prefix) == 0:
+        if prefix is None or (hasattr(prefix, "__len__") and len(prefix) == 0):
             return None
-        if self.target_ == "symbols":
-            read = given.read_target([prefix], "symbols")[0]
-        else:
-            read = given.read_target([np.asarray(prefix, dtype=float)], "numbers")[0]
-            if read.n_features != self.network_.config.target_size:
-                raise ShapeError(
-                    f"the prefix has {read.n_features} numbers a step, but targets have "
-                    f"{self.network_.config.target_size}."
-                )
-        rows = self._encode_targets(read)[0][:-1]
+        try:
+            read = given.read_target([prefix], self.target_)[0]
+            self._check_target_size(read)
+            rows = self._encode_targets(read)[0][:-1]
+        except DataError as error:
+            raise type(error)(f"the prefix cannot be read. As a target, {error}") from error
         if len(rows) > limit:
             raise ParameterError(
                 f"the prefix has {len(rows)} steps, more than max_length, {limit}.\n"

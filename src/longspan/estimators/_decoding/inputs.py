@@ -8,8 +8,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from longspan.errors import DataError, NonFiniteError, ParameterError, ShapeError, TargetError
+from longspan.estimators._decoding.symbols import holds_symbols, read_symbols
 from longspan.estimators._inputs import read_sequences
-from longspan.estimators._symbols import holds_symbols, read_symbols
 from longspan.sequences import Sequences, as_sequences
 
 FORMS = ("single", "flat", "rows")
@@ -48,7 +48,7 @@ def read_source(estimator: BaseEstimator, X: Any, kind: str, *, reset: bool) -> 
     if kind == "symbols":
         return read_symbols(X, "source")
     if holds_symbols(X):
-        raise DataError(f"X holds text, but sources of {kind} were expected.\n  Set source='symbols', and fit again.")
+        raise DataError(f"X holds text, but source is {kind!r}.\n  Set source='symbols', and fit again.")
     if kind == "vector":
         return read_vectors(estimator, X, reset=reset)
     return read_sequences(estimator, X, reset=reset, allow_missing=False)
@@ -56,13 +56,15 @@ def read_source(estimator: BaseEstimator, X: Any, kind: str, *, reset: bool) -> 
 
 def read_vectors(estimator: BaseEstimator, X: Any, *, reset: bool) -> NDArray[np.float32]:
     """Read X of shape (N, I), one vector a source, and compare it with the fit, or remember it with `reset`."""
-    array = np.asarray(X)
-    if array.ndim != 2:
-        raise ShapeError(f"with source='vector' X has shape (N, I), but its shape is {array.shape}.")
     try:
+        array = np.asarray(X)
+        if array.ndim != 2:
+            raise ShapeError(f"with source='vector' X has shape (N, I), but its shape is {array.shape}.")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         with np.errstate(over="ignore"):
             vectors = array.astype(np.float32)
+    except ShapeError:
+        raise
     except (TypeError, ValueError) as error:
         raise ShapeError(f"X cannot be read as one vector a source: {error}") from error
     bad = np.argwhere(~np.isfinite(vectors))

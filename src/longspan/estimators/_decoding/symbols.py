@@ -1,13 +1,13 @@
 """Symbols as numbers: the characters of strings, or the tokens of lists."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from longspan.errors import DataError, EmptyDataError
+from longspan.errors import DataError, EmptyDataError, LongspanError, ParameterError
 from longspan.sequences import Sequences
 
 SymbolSequences = list[str] | list[list[Any]]
@@ -73,6 +73,30 @@ class Vocabulary:
         symbols = [self.symbols[number] for number in numbers]
         return "".join(symbols) if self.joined else symbols
 
+    def with_more(self, others: Any, name: str) -> list[Any]:
+        """Return these symbols and those of the parameter `name`, sorted; None has no others."""
+        if others is None:
+            return self.symbols
+        if not self.symbols:
+            raise ParameterError(f"{name} is {others!r:.60}, but there are numbers or nothing where symbols would be.")
+        try:
+            more = _read_tokens(list(others), name, ParameterError)
+            found = sorted({*self.symbols, *more})
+        except (TypeError, ParameterError) as error:
+            raise ParameterError(f"{name} must be like the symbols there are, {_some(self.symbols)}: {error}") from error
+        longer = [symbol for symbol in more if self.joined and len(symbol) != 1]
+        if longer:
+            raise ParameterError(f"{name} has {longer[0]!r:.60}, but the symbols of strings are single characters.")
+        return found
+
+    def check_no_more(self, others: Any, name: str) -> None:
+        """Refuse symbols that are not among these."""
+        if self.with_more(others, name) != self.symbols:
+            raise ParameterError(
+                f"{name} are those that will ever come: they can be given in the first call alone.\n"
+                f"  The {len(self)} symbols are {_some(self.symbols)}."
+            )
+
     def _characters(self, sequences: Any) -> NDArray[np.int64]:
         codes, known = (
             np.frombuffer("".join(parts).encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -87,15 +111,14 @@ class Vocabulary:
 
 
 def holds_symbols(sequences: Any) -> bool:
-    """Return whether these are strings or lists of strings; numbers, even whole ones, are no symbols unless told so.
+    """Return whether there is text in these; numbers, even whole ones, are no symbols unless told so.
 
     Examples
     --------
     >>> holds_symbols(["abc"]), holds_symbols([["t", "oo"]]), holds_symbols([[1, 2], [3]])
     (True, True, False)
     """
-    first = _first(sequences)
-    return isinstance(first, str) or isinstance(_first(first), str)
+    return any(isinstance(entry, str) or isinstance(next(_entries(entry), None), str) for entry in _entries(sequences))
 
 
 def read_symbols(sequences: Any, what: str, error: type[DataError] = DataError) -> SymbolSequences:
@@ -105,6 +128,7 @@ def read_symbols(sequences: Any, what: str, error: type[DataError] = DataError) 
             f"{what} is {sequences!r:.60}, and must be a list of strings or a list of lists of tokens.\n"
             f"  A single sequence is a list of one."
         )
+    _refuse_tables(sequences, what, error)
     found: list[Any] = sequences.tolist() if hasattr(sequences, "tolist") else list(sequences)
     if not found:
         raise EmptyDataError(f"{what} is empty: there are no sequences.")
@@ -123,7 +147,16 @@ def read_symbols(sequences: Any, what: str, error: type[DataError] = DataError) 
     return found
 
 
-def _read_tokens(entry: Any, what: str, error: type[DataError]) -> Any:
+def _refuse_tables(sequences: Any, what: str, error: type[DataError]) -> None:
+    """Refuse a frame, and an array of one column: they hold strings, and would be read as lists of one token each."""
+    if getattr(sequences, "ndim", 1) > 1 and (hasattr(sequences, "columns") or sequences.shape[1] == 1):
+        raise error(
+            f"{what} is a table of shape {sequences.shape}, and must be a list of strings or a list of lists of tokens."
+            f"\n  Pass one column of it, such as X['text'], or X[:, 0]."
+        )
+
+
+def _read_tokens(entry: Any, what: str, error: type[LongspanError]) -> Any:
     if isinstance(entry, str):
         return entry
     tokens = entry.tolist() if hasattr(entry, "tolist") else entry
@@ -132,16 +165,18 @@ def _read_tokens(entry: Any, what: str, error: type[DataError]) -> Any:
     for step, token in enumerate(tokens):
         if not isinstance(token, str | int | np.integer) or isinstance(token, bool):
             raise error(f"{what} has {token!r:.60} at step {step}: a token is text or a whole number.")
-    return [token if isinstance(token, str) else int(token) for token in tokens]
+    return [str(token) if isinstance(token, str) else int(token) for token in tokens]
 
 
-def _first(sequences: Any) -> Any:
-    """Return the first entry of what can hold text, else None."""
+def _entries(sequences: Any) -> Iterator[Any]:
+    """Return what may be text in these, one after the other; of a single string that string."""
+    if isinstance(sequences, str):
+        return iter([sequences])
     if hasattr(sequences, "to_numpy"):
         sequences = sequences.to_numpy()
-    if isinstance(sequences, np.ndarray) and (sequences.dtype.kind not in "OUT" or sequences.ndim != 1):
-        return None
-    return sequences[0] if isinstance(sequences, list | tuple | np.ndarray) and len(sequences) else None
+    if isinstance(sequences, np.ndarray) and (sequences.dtype.kind not in "OUT" or sequences.ndim not in (1, 2)):
+        return iter(())
+    return iter(sequences if isinstance(sequences, list | tuple | np.ndarray) else ())
 
 
 def _some(symbols: list[Any]) -> str:

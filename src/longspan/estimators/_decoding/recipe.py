@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from longspan.estimators._pairs import PairSet
+import numpy as np
+
+from longspan.estimators._decoding.pairs import PairSet
 from longspan.estimators._recipe import Recipe, matched
 from longspan.sequences import Sequences
 from longspan.tasks import DecoderConfig, count_decoder_parameters
@@ -35,6 +37,8 @@ class PairShape:
     ----------
     n_pairs : int
         Different pairs to learn from (or to hold out).
+    n_units : int
+        How many parts they can be dealt into: pairs of one source, or of one group, stay together.
     n_steps : int
         Steps of all targets, stops among them.
     longest_source, longest_target : int
@@ -42,6 +46,7 @@ class PairShape:
     """
 
     n_pairs: int
+    n_units: int
     n_steps: int
     longest_source: int
     longest_target: int
@@ -52,7 +57,8 @@ class PairShape:
         lengths = pairs.targets.lengths[pairs.kept]
         sources = pairs.sources
         longest = int(sources.lengths[pairs.kept].max()) if isinstance(sources, Sequences) else 1
-        return cls(len(lengths), int(lengths.sum()), longest, int(lengths.max()))
+        units = len(np.unique(pairs.units[pairs.kept]))
+        return cls(len(lengths), units, int(lengths.sum()), longest, int(lengths.max()))
 
 
 def decoder_choices(shape: PairShape, source: str, target: str) -> dict[str, Any]:
@@ -62,7 +68,8 @@ def decoder_choices(shape: PairShape, source: str, target: str) -> dict[str, Any
     in_pieces = shape.longest_target > bptt_steps
     batch_size = _lanes(shape) if in_pieces else _batch_size(shape.n_pairs)
     steps_an_epoch = shape.n_steps // (batch_size * bptt_steps) if in_pieces else shape.n_pairs // batch_size
-    hold_out = shape.n_pairs >= _FEW or (shape.n_pairs == 1 and not answers and shape.n_steps >= _STEPS_TO_LEARN_FROM)
+    one_text = shape.n_pairs == 1 and not answers and shape.n_steps >= _STEPS_TO_LEARN_FROM
+    hold_out = one_text or (shape.n_pairs >= _FEW and shape.n_units > 1)
     return {
         "hidden_size": 256 if shape.n_steps >= _LONG_TEXT and not answers else 128,
         "dropout": 0.3 if target == "symbols" else 0.1,
