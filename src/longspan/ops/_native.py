@@ -6,20 +6,44 @@ equations in `longspan.ops.reference`. An operator is one node to `torch.compile
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from longspan.errors import DataError
+from longspan.errors import DataError, ParameterError
+
+_ISA = "LONGSPAN_ISA"
+"""Environment variable that forces an instruction set."""
 
 try:
     from longspan.ops import _kernels_native as _compiled  # type: ignore[attr-defined]
 except ImportError as error:
     _compiled = None
-    _REASON = f"the native kernels were not built with this installation ({error})."
-else:
-    _REASON = ""
+    _REASON = f"the native kernels are not part of this installation: {error}."
+
+
+def instruction_sets() -> list[str]:
+    """Return the instruction sets that the kernels have for this machine, the fastest first; none if not built."""
+    return [] if _compiled is None else list(_compiled.instruction_sets())
+
+
+def instruction_set() -> str | None:
+    """Return the one in use."""
+    return None if _compiled is None else str(_compiled.instruction_set())
+
+
+def use(name: str) -> None:
+    """Compute with one of `instruction_sets` from here on, in all threads."""
+    if name not in instruction_sets():
+        known = ", ".join(instruction_sets()) or "none: " + _REASON
+        raise ParameterError(f"the instruction set is {name!r}, but this machine and installation have {known}.")
+    _compiled.use(name)
+
+
+if os.environ.get(_ISA):
+    use(os.environ[_ISA])
 
 
 class _Cell(NamedTuple):

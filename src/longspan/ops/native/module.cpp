@@ -5,7 +5,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -64,12 +63,6 @@ T* at(uintptr_t address) {
   return reinterpret_cast<T*>(address);
 }
 
-struct WalkOfPython {
-  int64_t steps, batch;
-  uintptr_t sizes;
-  bool reverse;
-};
-
 template <class T>
 void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
              uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih, uintptr_t b_hh,
@@ -107,8 +100,7 @@ void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reve
 }  // namespace
 
 NB_MODULE(_kernels_native, m) {
-  const char* wanted = std::getenv("LONGSPAN_ISA");
-  choose(wanted != nullptr && *wanted != '\0' ? wanted : usable().front()->name);
+  choose(usable().front()->name);
   m.def("instruction_sets", [] {
     std::vector<std::string> names;
     for (const Kernels* kernels : usable()) names.emplace_back(kernels->name);
