@@ -210,3 +210,21 @@ def test_environment_forces_an_instruction_set() -> None:
     )
     assert wrong.returncode
     assert "ParameterError: the instruction set is 'mmx', but this machine and installation have" in wrong.stderr
+
+
+def test_a_forked_child_computes_too() -> None:
+    code = """
+import os, torch
+from longspan import nn
+torch.set_num_threads(2)
+layer = nn.LSTM(3, 8)
+block = torch.ones(50, 16, 3)
+with torch.no_grad():
+    before = layer(block)[0]
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if torch.equal(layer(block)[0], before) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "0"

@@ -57,7 +57,7 @@ class _Cell(NamedTuple):
 _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1, 0), "rnn_relu": _Cell(3, 1, 0)}
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
-_LIBRARY = torch.library.Library("longspan", "DEF")
+_LIBRARY: Any = torch.library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
 
 
 class _Outputs(NamedTuple):

@@ -4,6 +4,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <unistd.h>
+
 #include <atomic>
 #include <stdexcept>
 #include <string>
@@ -58,6 +60,10 @@ void choose(const std::string& name) {
   throw std::invalid_argument("this machine has no instruction set '" + name + "'; it has " + known + ".");
 }
 
+// OpenMP's threads do not survive a fork, and a child that waits for them waits for ever: it computes alone.
+const pid_t born_in = getpid();
+int usable_threads(int threads) { return getpid() == born_in ? threads : 1; }
+
 template <class T>
 T* at(uintptr_t address) {
   return reinterpret_cast<T*>(address);
@@ -70,7 +76,7 @@ void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool rever
   const longspan::Forward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
-                                     at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last), threads};
+                                     at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last), usable_threads(threads)};
   const auto which = static_cast<longspan::Cell>(cell);
   if constexpr (sizeof(T) == 4) {
     chosen.load()->forward_float(which, problem);
@@ -88,7 +94,8 @@ void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reve
                                       hidden, at<const T>(h0), at<const T>(c0), at<const T>(w_hh), at<const T>(h),
                                       at<const T>(c), at<const T>(gates), at<const T>(grad_h),
                                       at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_gates),
-                                      at<T>(grad_recurrent), at<T>(h_before), at<T>(grad_h0), at<T>(grad_c0), threads};
+                                      at<T>(grad_recurrent), at<T>(h_before), at<T>(grad_h0), at<T>(grad_c0),
+                                      usable_threads(threads)};
   const auto which = static_cast<longspan::Cell>(cell);
   if constexpr (sizeof(T) == 4) {
     chosen.load()->backward_float(which, problem);
