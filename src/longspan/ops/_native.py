@@ -7,6 +7,7 @@ equations in `longspan.ops.reference`. An operator is one node to `torch.compile
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -17,10 +18,11 @@ from longspan.errors import DataError, ParameterError
 _ISA = "LONGSPAN_ISA"
 """Environment variable that forces an instruction set."""
 
+_compiled: Any = None
+_REASON = ""
 try:
-    from longspan.ops import _kernels_native as _compiled  # type: ignore[attr-defined]
+    _compiled = import_module("longspan.ops._kernels_native")
 except ImportError as error:
-    _compiled = None
     _REASON = f"the native kernels are not part of this installation: {error}."
 
 
@@ -107,6 +109,22 @@ def run(
     result = _Outputs(*operator(flat, batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep))
     output = result.output.view(*rows.shape[:-1], -1)
     return output, (result.h,) if c0 is None else (result.h, result.c)
+
+
+def why_not_built() -> str:
+    """Return why there are no native kernels."""
+    return _REASON
+
+
+def layer_of(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None) -> tuple[int, ...]:
+    """Return the sizes and the places of the weights of a layer, as `make_stepper` takes them."""
+    return w_ih.shape[1], w_hh.shape[1], *map(_address, (w_ih, w_hh, b_ih, b_hh))
+
+
+def make_stepper(cell: str, layers: list[tuple[int, ...]], streams: int, *, dtype: torch.dtype) -> Any:
+    """Pack the weights of a stack, which are not needed afterwards, for steps that come one at a time."""
+    kind = _compiled.StepperDouble if dtype == torch.float64 else _compiled.StepperFloat
+    return kind(_CELLS[cell].number, layers, streams)
 
 
 def _address(tensor: Tensor | None) -> int:

@@ -9,13 +9,24 @@ namespace LONGSPAN_ISA {
 template <class T>
 inline constexpr int kTileRows = LONGSPAN_TILE_ROWS;
 
+// The weights of one layer and direction, in the order of the micro-kernel.
+template <class T, class Cell>
+struct PackedWeights {
+  PackedWeights(const T* w_ih, const T* w_hh, const T* b_ih, const T* b_hh, int64_t input, int64_t hidden)
+      : w_ih(pack_forward<Cell, T>(w_ih, hidden, input)),
+        w_hh(pack_forward<Cell, T>(w_hh, hidden, hidden)),
+        bias(pack_bias<Cell, T>(b_ih, b_hh, hidden)) {}
+
+  std::vector<T> w_ih, w_hh, bias;
+};
+
 template <class T, class Cell>
 class ForwardSlice {
  public:
-  ForwardSlice(const longspan::Forward<T>& problem, const Rows& rows, const T* w_ih, const T* w_hh, const T* bias,
+  ForwardSlice(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell>& weights,
                int64_t first, int64_t last)
-      : p_(problem), rows_(rows), w_ih_(w_ih), w_hh_(w_hh), bias_(bias), first_(first), last_(last),
-        x_(last - first), out_(last - first) {}
+      : p_(problem), rows_(rows), w_ih_(weights.w_ih.data()), w_hh_(weights.w_hh.data()), bias_(weights.bias.data()),
+        first_(first), last_(last), x_(last - first), out_(last - first) {}
 
   void walk() {
     for (int64_t step = 0; step < p_.walk.steps; ++step) {
@@ -92,14 +103,17 @@ class ForwardSlice {
 };
 
 template <class T, class Cell>
-void forward(const longspan::Forward<T>& problem) {
+void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell>& weights) {
   const Rows rows(problem.walk);
-  const std::vector<T> w_ih = pack_forward<Cell, T>(problem.w_ih, problem.hidden, problem.input);
-  const std::vector<T> w_hh = pack_forward<Cell, T>(problem.w_hh, problem.hidden, problem.hidden);
-  const std::vector<T> bias = pack_bias<Cell, T>(problem.b_ih, problem.b_hh, problem.hidden);
   for_slices(rows, problem.walk.batch, problem.threads, [&](int64_t first, int64_t last) {
-    ForwardSlice<T, Cell>(problem, rows, w_ih.data(), w_hh.data(), bias.data(), first, last).walk();
+    ForwardSlice<T, Cell>(problem, rows, weights, first, last).walk();
   });
+}
+
+template <class T, class Cell>
+void forward(const longspan::Forward<T>& problem) {
+  forward<T, Cell>(problem, PackedWeights<T, Cell>(problem.w_ih, problem.w_hh, problem.b_ih, problem.b_hh,
+                                                   problem.input, problem.hidden));
 }
 
 }  // namespace LONGSPAN_ISA

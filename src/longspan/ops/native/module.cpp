@@ -1,12 +1,17 @@
 // The Python module: kernels over the memory of tensors, given as addresses by longspan/ops/_native.py, which has
 // checked types, shapes and strides. The interpreter is let go while a kernel runs.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -104,6 +109,59 @@ void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reve
   }
 }
 
+// A `longspan::Stepper` as Python sees it; arrays are checked by nanobind for type, shape and contiguity.
+template <class T>
+class PyStepper {
+ public:
+  using Input = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+  using Output = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+  PyStepper(int cell, const std::vector<std::array<int64_t, 6>>& layers, int64_t streams)
+      : input_(layers.front()[0]), hidden_(layers.back()[1]), streams_(streams) {
+    std::vector<longspan::LayerWeights<T>> weights;
+    for (const auto& [input, hidden, w_ih, w_hh, b_ih, b_hh] : layers) {
+      weights.push_back({input, hidden, at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh)});
+    }
+    const auto which = static_cast<longspan::Cell>(cell);
+    if constexpr (sizeof(T) == 4) {
+      stepper_ = chosen.load()->stepper_float(which, weights, streams);
+    } else {
+      stepper_ = chosen.load()->stepper_double(which, weights, streams);
+    }
+  }
+
+  void step(const Input& x, const Output& h) {
+    if (static_cast<int64_t>(x.shape(0)) != streams_ || static_cast<int64_t>(x.shape(1)) != input_ ||
+        static_cast<int64_t>(h.shape(0)) != streams_ || static_cast<int64_t>(h.shape(1)) != hidden_) {
+      throw std::invalid_argument("x or h has another shape than the stepper was made for.");
+    }
+    stepper_->step(x.data(), h.data(), streams_ * hidden_);
+  }
+
+  void read_state(int64_t layer, const Output& h, const Output& c) const {
+    std::copy_n(stepper_->h(layer).data(), h.size(), h.data());
+    std::copy_n(stepper_->c(layer).data(), c.size(), c.data());
+  }
+
+  void write_state(int64_t layer, const Input& h, const Input& c) {
+    std::copy_n(h.data(), h.size(), stepper_->h(layer).data());
+    std::copy_n(c.data(), c.size(), stepper_->c(layer).data());
+  }
+
+ private:
+  int64_t input_, hidden_, streams_;
+  std::unique_ptr<longspan::Stepper<T>> stepper_;
+};
+
+template <class T>
+void define_stepper(nb::module_& m, const char* name) {
+  nb::class_<PyStepper<T>>(m, name)
+      .def(nb::init<int, const std::vector<std::array<int64_t, 6>>&, int64_t>())
+      .def("step", &PyStepper<T>::step)
+      .def("read_state", &PyStepper<T>::read_state)
+      .def("write_state", &PyStepper<T>::write_state);
+}
+
 }  // namespace
 
 NB_MODULE(_kernels_native, m) {
@@ -119,4 +177,6 @@ NB_MODULE(_kernels_native, m) {
   m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_double", &backward<double>, nb::call_guard<nb::gil_scoped_release>());
+  define_stepper<float>(m, "StepperFloat");
+  define_stepper<double>(m, "StepperDouble");
 }

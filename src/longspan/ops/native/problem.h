@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 namespace longspan {
 
@@ -63,6 +65,22 @@ struct Backward {
   int threads;
 };
 
+template <class T>
+struct LayerWeights {
+  int64_t input, hidden;
+  const T *w_ih, *w_hh, *b_ih, *b_hh;
+};
+
+// A stack of layers that is fed one step at a time.
+template <class T>
+class Stepper {
+ public:
+  virtual ~Stepper() = default;
+  virtual void step(const T* x, T* h, int64_t count) = 0;  // (B, I) to (B, H), count = B H
+  virtual std::vector<T>& h(int64_t layer) = 0;            // (B, H)
+  virtual std::vector<T>& c(int64_t layer) = 0;            // (B, H), of use to lstm alone
+};
+
 // The kernels of one instruction set.
 struct Kernels {
   const char* name;
@@ -70,6 +88,8 @@ struct Kernels {
   void (*forward_double)(Cell, const Forward<double>&);
   void (*backward_float)(Cell, const Backward<float>&);
   void (*backward_double)(Cell, const Backward<double>&);
+  std::unique_ptr<Stepper<float>> (*stepper_float)(Cell, const std::vector<LayerWeights<float>>&, int64_t streams);
+  std::unique_ptr<Stepper<double>> (*stepper_double)(Cell, const std::vector<LayerWeights<double>>&, int64_t streams);
 };
 
 }  // namespace longspan
