@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from longspan import data, errors, io, nn, ops
-    from longspan.data import load_japanese_vowels
-    from longspan.estimators import LSTMClassifier, LSTMRegressor, load
+    from longspan.data import load_airline_passengers, load_japanese_vowels
+    from longspan.estimators import LSTMClassifier, LSTMDecoder, LSTMEncoder, LSTMForecaster, LSTMRegressor, load
     from longspan.io import read_table, read_ts
     from longspan.sequences import Sequences
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LSTMClassifier",
+    "LSTMDecoder",
+    "LSTMEncoder",
+    "LSTMForecaster",
     "LSTMRegressor",
     "Sequences",
     "__version__",
@@ -31,6 +34,7 @@ __all__ = [
     "errors",
     "io",
     "load",
+    "load_airline_passengers",
     "load_japanese_vowels",
     "nn",
     "ops",
@@ -41,12 +45,16 @@ __all__ = [
 # Where each public name lives. A name that is its own home is a module.
 _HOMES = {
     "LSTMClassifier": "longspan.estimators",
+    "LSTMDecoder": "longspan.estimators",
+    "LSTMEncoder": "longspan.estimators",
+    "LSTMForecaster": "longspan.estimators",
     "LSTMRegressor": "longspan.estimators",
     "Sequences": "longspan.sequences",
     "data": "longspan.data",
     "errors": "longspan.errors",
     "io": "longspan.io",
     "load": "longspan.estimators",
+    "load_airline_passengers": "longspan.data",
     "load_japanese_vowels": "longspan.data",
     "nn": "longspan.nn",
     "ops": "longspan.ops",

@@ -48,9 +48,9 @@ def test_folds_hold_out_every_sequence_once(table, group):
     from longspan.cli.compare import _splits
 
     columns = Columns(series="trial", targets=("answer",), features=("x",), group=group[1] if group else None)
-    examples = read_examples(str(table), columns, task=Task.classify)
+    examples = read_examples(str(table), columns, task=Task.CLASSIFY)
     held = []
-    for training, testing in _splits(examples, Task.classify, seeds=1, folds=4, fraction=0.2):
+    for training, testing in _splits(examples, Task.CLASSIFY, seeds=1, folds=4, fraction=0.2):
         assert not set(training.keys) & set(testing.keys)
         if group:
             assert not set(training.groups) & set(testing.groups)

@@ -118,7 +118,7 @@ def test_model_is_not_replaced_by_predictions(run, model):
 def test_message_of_a_choice_is_one_line(run):
     result = run("train", "trials.csv", "--out", "m", "--json")
     message = json.loads(result.stdout)["error"]["message"]
-    assert message.splitlines()[0] == "Missing option '--task'. Choose from: classify, regress"
+    assert message.splitlines()[0] == "Missing option '--task'. Choose from: classify, regress, encode, decode, forecast"
     assert "\t" not in message
     result = run("train", "trials.csv", "--task", "clasify", "--out", "m", "--json")
     assert "Value error" not in result.output

@@ -13,7 +13,7 @@ from longspan.cli._output import plain, shown
 from longspan.estimators import LSTMClassifier, LSTMRegressor
 
 # Parameters that are no option of this name: they come from the data options, or have no meaning in one run.
-ELSEWHERE = {"per_step", "random_state", "verbose", "warm_start"}
+ELSEWHERE = {"per_step", "pretrained", "random_state", "verbose", "warm_start"}
 
 
 def test_table_of_options_is_that_of_the_estimators():
@@ -29,7 +29,8 @@ def test_switches_are_the_parameters_that_are_true_or_false():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["predict", "-h"], ["compare", "-h"], ["demo", "-h"]]
+    "arguments",
+    [["--help"], *([command, "-h"] for command in ("train", "predict", "encode", "decode", "forecast", "compare"))],
 )
 def test_help_loads_nothing_heavy(arguments):
     code = (
@@ -44,7 +45,7 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_help_has_examples(run):
-    for command in ("demo", "train", "predict", "compare"):
+    for command in ("demo", "train", "predict", "encode", "decode", "forecast", "compare"):
         assert f"longspan {command} " in run(command, "--help").stdout.partition("For example:")[2]
 
 

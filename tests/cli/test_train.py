@@ -77,11 +77,18 @@ def test_parameters_reach_the_estimator(run_json, table):
     assert {name: parameters[name] for name in expected} == expected
 
 
+def test_a_calibrated_model_says_its_temperature(run, run_json, table):
+    found = run_json("train", table, *CLASSIFY, *COLUMNS, *TINY, "--calibrate")
+    assert found["temperature"] == longspan.load("m.longspan").temperature_ != 1.0
+    refused = run("train", table, "--task", "regress", "--target", "double", "--out", "r", *COLUMNS, "--calibrate")
+    assert refused.exit_code == 2
+
+
 def test_groups_are_not_split(table):
     from longspan.cli._data import Columns, Task, hold_out, read_examples
 
     columns = Columns(series="trial", targets=("answer",), features=("x",), group="person")
-    kept, held = hold_out(read_examples(str(table), columns, task=Task.classify), 0.2, Task.classify, seed=3)
+    kept, held = hold_out(read_examples(str(table), columns, task=Task.CLASSIFY), 0.2, Task.CLASSIFY, seed=3)
     assert not set(kept.groups) & set(held.groups)
     assert len(kept.sequences) + len(held.sequences) == 40
 
@@ -148,13 +155,13 @@ def test_labels_that_are_never_learned_are_named(table, group):
     from longspan.cli._data import Columns, Task, hold_out, read_examples
 
     examples = read_examples(
-        str(table), Columns(series="trial", targets=("answer",), features=("x",), group=group), task=Task.classify
+        str(table), Columns(series="trial", targets=("answer",), features=("x",), group=group), task=Task.CLASSIFY
     )
     if group is None:
-        hold_out(examples, 0.2, Task.classify, 0)
+        hold_out(examples, 0.2, Task.CLASSIFY, 0)
         return
     with pytest.warns(LongspanWarning, match="1 label of the test part never .*: (up|down).\n.*does the group decide"):
-        hold_out(examples, 0.2, Task.classify, 0)
+        hold_out(examples, 0.2, Task.CLASSIFY, 0)
 
 
 def test_labels_of_another_file_that_are_never_learned(run, table):

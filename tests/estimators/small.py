@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from longspan import LSTMClassifier, LSTMRegressor
+from longspan import LSTMClassifier, LSTMEncoder, LSTMRegressor
 
 TINY: dict[str, Any] = {
     "hidden_size": 3,
@@ -24,6 +24,10 @@ def classifier(**parameters: Any) -> LSTMClassifier:
 
 def regressor(**parameters: Any) -> LSTMRegressor:
     return LSTMRegressor(**TINY | parameters)
+
+
+def encoder(latent_size: int = 2, **parameters: Any) -> LSTMEncoder:
+    return LSTMEncoder(latent_size, **TINY | parameters)
 
 
 def ragged(count: int = 24, *, features: int = 2, seed: int = 0) -> list[np.ndarray]:

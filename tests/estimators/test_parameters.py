@@ -68,6 +68,7 @@ BAD: dict[str, tuple[Any, ...]] = {
 BAD_OF_CLASSIFIER: dict[str, tuple[Any, ...]] = {
     "class_weight": ("even", 2.0, [1, 2], {0: -1.0}, {0: float("nan")}, {0: "much"}),
     "label_smoothing": (-0.1, 1.0, float("nan"), None, "some"),
+    "calibrate": ("yes", 1, None),
 }
 
 

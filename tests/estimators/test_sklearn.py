@@ -1,9 +1,10 @@
 """scikit-learn's own checks, and its tools around the estimators."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.ensemble import BaggingRegressor, VotingClassifier
@@ -21,14 +22,22 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from longspan import LSTMClassifier, LSTMRegressor, Sequences
-from tests.estimators.small import classifier, ends, ragged, regressor, signs
+from longspan import LSTMClassifier, LSTMDecoder, LSTMEncoder, LSTMForecaster, LSTMRegressor, Sequences
+from tests.estimators.small import TINY, classifier, ends, ragged, regressor, signs
 
 CHECKED = {"hidden_size": 8, "stem": None, "validation_folds": 0, "validation_fraction": 0, "random_state": 0}
 QUICK = {"max_epochs": 25, "lr": 0.03, "batch_size": 32, "dropout": 0.0, "input_noise": 0.0, "amplitude_noise": 0.0}
 
 
-@parametrize_with_checks([LSTMClassifier(**CHECKED, **QUICK), LSTMRegressor(**CHECKED, **QUICK)])
+@parametrize_with_checks(
+    [
+        LSTMClassifier(**CHECKED, **QUICK),
+        LSTMRegressor(**CHECKED, **QUICK),
+        LSTMEncoder(4, **CHECKED, **QUICK),
+        LSTMDecoder(hidden_size=8, validation_fraction=0, max_epochs=25, lr=0.03, batch_size=32, dropout=0, random_state=0),
+        LSTMForecaster(hidden_size=4, max_epochs=2, random_state=0),
+    ]
+)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -66,6 +75,36 @@ def test_groups_reach_the_estimator_through_a_search() -> None:
     groups = np.arange(30) % 5
     scores = cross_val_score(regressor(), X, ends(X), cv=GroupKFold(5), groups=groups)
     assert scores.shape == (5,)
+
+
+class Listener(LSTMRegressor):
+    """Remembers the groups that each `fit` was handed."""
+
+    heard: ClassVar[list[list[int] | None]] = []
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:
+        self.heard.append(None if groups is None else np.asarray(groups).tolist())
+        return super().fit(X, y, sample_weight, groups)
+
+
+def test_groups_reach_the_hold_out_inside_fit_where_they_are_routed() -> None:
+    groups = np.arange(30) % 5
+    by_fold = [groups[kept].tolist() for kept, _ in GroupKFold(5).split(X, groups=groups)]
+    listener = Listener(**TINY | {"validation_fraction": 0.3})
+
+    def heard_in(**how: Any) -> list[list[int] | None]:
+        Listener.heard.clear()
+        cross_val_score(listener, X, ends(X), cv=GroupKFold(5), **how)
+        return list(Listener.heard)
+
+    assert heard_in(groups=groups) == [None] * 5  # the splitter alone
+    assert heard_in(groups=groups, params={"groups": groups}) == by_fold
+    with config_context(enable_metadata_routing=True):
+        listener.set_fit_request(groups=True)
+        assert heard_in(params={"groups": groups}) == by_fold
+        Listener.heard.clear()
+        GridSearchCV(listener, {"hidden_size": [2]}, cv=GroupKFold(5)).fit(X, ends(X), groups=groups)
+        assert Listener.heard == [*by_fold, groups.tolist()]
 
 
 def test_pipelines_of_tables_and_of_blocks() -> None:

@@ -65,3 +65,11 @@ def test_reading_gives_probabilities_in_float64() -> None:
     exp = np.exp(LOGITS.numpy())
     np.testing.assert_allclose(read, exp / exp.sum(axis=1, keepdims=True), rtol=1e-6)
     np.testing.assert_allclose(read.sum(dim=1), 1, rtol=1e-15)
+
+
+def test_a_temperature_divides_the_logits_that_are_read_and_nothing_else() -> None:
+    task, plain = Classification(Answers(LOGITS), temperature=2.5), Classification(Answers(LOGITS))
+    exp = np.exp(LOGITS.numpy() / 2.5)
+    np.testing.assert_allclose(task.read(LOGITS), exp / exp.sum(axis=1, keepdims=True), rtol=1e-12)
+    assert task.loss(NOTHING, TARGETS, None) == plain.loss(NOTHING, TARGETS, None)
+    assert task.metrics(NOTHING, TARGETS, None) == plain.metrics(NOTHING, TARGETS, None)

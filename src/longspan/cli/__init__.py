@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from longspan.cli import compare, demo, predict, train
+from longspan.cli import compare, decode, demo, encode, forecast, predict, train
 from longspan.cli._output import INTERRUPTED, fail, failures_in_words
 
 __all__ = ["app", "main"]
@@ -62,7 +62,16 @@ def longspan(
         typer.echo(context.get_help())
 
 
-for command in (demo.demo, train.train, predict.predict, compare.compare):
+_COMMANDS = (
+    demo.demo,
+    train.train,
+    predict.predict,
+    encode.encode,
+    decode.decode,
+    forecast.forecast,
+    compare.compare,
+)
+for command in _COMMANDS:
     module = sys.modules[command.__module__]
     app.command(help=module.HELP, epilog=module.EXAMPLES)(command)
 

@@ -1,103 +1,23 @@
-"""The data that a person names: columns of a table, or a ``.ts`` file, and a part held out of them."""
+"""Sequences that a person names, columns of a table or a ``.ts`` file, and a part held out of them."""
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from longspan.cli._options import Group, option
+from longspan.cli._columns import Columns
+from longspan.cli._options import Task
 from longspan.cli._output import counted
-from longspan.cli._values import split_names
-from longspan.errors import DataError, LongspanWarning, ModelFileError, TargetError
+from longspan.errors import DataError, LongspanWarning, TargetError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from longspan.sequences import Sequences
-
-
-class Task(StrEnum):
-    """What is learned."""
-
-    classify = "classify"
-    regress = "regress"
-
-
-Source = Annotated[
-    str,
-    typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, JSON-lines, .duckdb or .ts file, or a 'pattern*.csv'."),
-]
-TaskOption = Annotated[Task, typer.Option(help="Learn labels, or numbers.")]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which column of a table is what, and which rows are meant.
-
-    Parameters
-    ----------
-    series, time, group : str, optional
-    targets, features : tuple of str
-        No features stand for every other numeric column.
-    per_step : bool
-        The target may change within a series.
-    query, table : str, optional
-        As in `longspan.read_table`.
-    """
-
-    series: str | None = None
-    time: str | None = None
-    targets: tuple[str, ...] = ()
-    features: tuple[str, ...] = ()
-    group: str | None = None
-    per_step: bool = False
-    query: str | None = None
-    table: str | None = None
-
-    @classmethod
-    def gather(cls, *, target: list[str] | None, features: list[str] | None, **rest: Any) -> Self:
-        """Take the values of the options."""
-        return cls(targets=split_names(target), features=split_names(features), **rest)
-
-    @classmethod
-    def from_notes(cls, notes: Mapping[str, Any]) -> Self:
-        """Read what `notes` wrote into a model file."""
-        kept = notes.get("columns", {})
-        try:
-            series, time = kept.get("series"), kept.get("time")
-            targets, features = tuple(kept.get("targets", ())), tuple(kept.get("features", ()))
-        except (AttributeError, TypeError):
-            raise ModelFileError(f"the notes in the model file are no names of columns: {kept!r:.60}") from None
-        names = (*targets, *features, *(name for name in (series, time) if name is not None))
-        if not all(isinstance(name, str) for name in names):
-            raise ModelFileError(f"the notes in the model file are no names of columns: {kept!r:.60}")
-        return cls(series=series, time=time, targets=targets, features=features)
-
-    def notes(self) -> dict[str, Any]:
-        """Return what a model file keeps: the parts that data to come will have too."""
-        kept = asdict(self)
-        return {"columns": {name: kept[name] for name in ("series", "time", "targets", "features")}}
-
-
-_PANEL = {"rich_help_panel": "Data"}
-DATA_OPTIONS = Group(
-    (
-        option("series", str | None, metavar="COL", help="The series that a row belongs to.", **_PANEL),
-        option("time", str | None, metavar="COL", help="What orders the rows of a series; else their order.", **_PANEL),
-        option("target", list[str] | None, metavar="COL", help="What to learn; repeat for several.", **_PANEL),
-        option("features", list[str] | None, metavar="COL,...", help="What to learn from; else all numbers.", **_PANEL),
-        option("group", str | None, metavar="COL", help="What is never both learned from and tested on.", **_PANEL),
-        option("per_step", bool, False, "--per-step", help="The target has a value at every step.", **_PANEL),
-        option("query", str | None, metavar="SQL", help="What to read, as 'SELECT ... FROM source'.", **_PANEL),
-        option("table", str | None, metavar="NAME", help="The table of a .duckdb file.", **_PANEL),
-    ),
-    Columns.gather,
-)
 
 
 @dataclass(frozen=True)
@@ -151,7 +71,7 @@ class Examples:
             "features": list(self.columns.features) or self.sequences.n_features,
             "target": list(self.columns.targets) or None,
         }
-        if task is Task.classify:
+        if task is Task.CLASSIFY:
             labels, counts = np.unique(self.flat_targets, return_counts=True)
             found["classes"] = {str(label): int(count) for label, count in zip(labels, counts, strict=True)}
         if self.groups is not None:
@@ -190,8 +110,8 @@ def is_ts(source: str) -> bool:
 def _read_table(source: str, columns: Columns, task: Task | None) -> Examples:
     if columns.series is None:
         raise typer.BadParameter("the column that says which series a row belongs to is needed.", param_hint="--series")
-    if task is not None and not columns.targets:
-        raise typer.BadParameter("the column to learn is needed.", param_hint="--target")
+    if task is not None:
+        need_target(columns)
     from longspan.io import read_table
 
     one = len(columns.targets) == 1
@@ -208,6 +128,12 @@ def _read_table(source: str, columns: Columns, task: Task | None) -> Examples:
     )
     found = replace(columns, features=table.feature_names)
     return Examples(table.sequences, table.targets, table.groups, table.keys, table.times, found)
+
+
+def need_target(columns: Columns) -> None:
+    """Raise unless a column to learn is named."""
+    if not columns.targets:
+        raise typer.BadParameter("the column to learn is needed.", param_hint="--target")
 
 
 def _read_ts_file(source: str, columns: Columns) -> Examples:
@@ -232,9 +158,9 @@ def _check_targets(examples: Examples, task: Task) -> None:
         raise TargetError("the file has no targets: its header has neither @classLabel nor @targetLabel.")
     targets = examples.flat_targets
     name = ", ".join(examples.columns.targets) or "target"
-    if task is Task.regress and targets.dtype.kind not in "biuf":
+    if task is Task.REGRESS and targets.dtype.kind not in "biuf":
         raise TargetError(f"{name} is not numeric: it has {targets.flat[0]!s}. For labels:  --task classify")
-    if task is Task.classify:
+    if task is Task.CLASSIFY:
         if targets.ndim > 1:
             raise TargetError(f"one target can be classified at a time, but there are {targets.shape[1]}: {name}.")
         broken = targets[targets % 1 != 0] if targets.dtype.kind == "f" else targets[:0]
@@ -250,7 +176,7 @@ def hold_out(examples: Examples, fraction: float, task: Task, seed: int) -> tupl
     if len(units) < 2:
         what = "sequence" if examples.groups is None else "group"
         raise DataError(f"there is only one {what}, so that no test part can be held out.")
-    labels = examples.targets if task is Task.classify and not isinstance(examples.targets, list) else None
+    labels = examples.targets if task is Task.CLASSIFY and not isinstance(examples.targets, list) else None
     kept, held = split_sequences(
         len(examples.sequences), fraction, groups=examples.groups, stratify=labels, random_state=seed
     )
@@ -261,7 +187,7 @@ def hold_out(examples: Examples, fraction: float, task: Task, seed: int) -> tupl
 
 def warn_of_unseen_labels(training: Examples, testing: Examples, task: Task) -> None:
     """Warn of labels that are tested on but never learned."""
-    if task is not Task.classify:
+    if task is not Task.CLASSIFY:
         return
     unseen = sorted(map(str, set(testing.flat_targets.tolist()) - set(training.flat_targets.tolist())))
     if not unseen:

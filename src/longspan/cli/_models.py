@@ -1,4 +1,4 @@
-"""Estimators from options, checked before any data are read, and the files that they go to."""
+"""Estimators from options, checked before any data are read, and the files that they go to and come from."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -6,30 +6,57 @@ from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from longspan.cli._data import Examples, Task
-from longspan.errors import DataFileNotFoundError, ParameterError
+from longspan.cli._data import Examples
+from longspan.cli._options import Task
+from longspan.cli._parameters import check_placed
+from longspan.errors import DataFileNotFoundError, ModelFileError, ParameterError
 
 if TYPE_CHECKING:
     from longspan.estimators import LSTMClassifier, LSTMRegressor
 
     Estimator = LSTMClassifier | LSTMRegressor
 
-_OF_CLASSIFIERS = {"class_weight", "label_smoothing"}
+_ESTIMATORS = {
+    Task.CLASSIFY: "LSTMClassifier",
+    Task.REGRESS: "LSTMRegressor",
+    Task.ENCODE: "LSTMEncoder",
+    Task.DECODE: "LSTMDecoder",
+    Task.FORECAST: "LSTMForecaster",
+}
+_COMMANDS = {Task.CLASSIFY: "predict", Task.REGRESS: "predict"}
 
 
-def make_estimator(task: Task, parameters: Mapping[str, Any], **others: Any) -> "Estimator":
+def make_estimator(task: Task, parameters: Mapping[str, Any], **others: Any) -> Any:
     """Return an estimator whose parameters can be worked with."""
-    from longspan.estimators import LSTMClassifier, LSTMRegressor, check_parameters
+    from longspan import estimators
 
-    misplaced = [f"--{name.replace('_', '-')}" for name in parameters if name in _OF_CLASSIFIERS]
-    if misplaced and task is Task.regress:
-        raise typer.BadParameter("belongs to --task classify.", param_hint=", ".join(misplaced))
-    kind = LSTMClassifier if task is Task.classify else LSTMRegressor
-    estimator = kind(**{**parameters, **others})
-    check_parameters(estimator.get_params(deep=False))
+    check_placed(task, parameters)
+    given = {**parameters, **others}
+    if given.get("pretrained") is not None:
+        given["pretrained"] = load_model(Path(given["pretrained"]), Task.ENCODE)
+    estimator = getattr(estimators, _ESTIMATORS[task])(**given)
+    estimators.check_parameters(estimator.get_params(deep=False))
     return estimator
+
+
+def load_model(path: Path, *tasks: Task) -> Any:
+    """Read a model of one of these tasks; say of another one which command takes it."""
+    from longspan.estimators import load
+
+    estimator = load(path)
+    task = task_of(estimator)
+    if task not in tasks:
+        command = _COMMANDS.get(task, task.value)
+        wanted = " or ".join(_ESTIMATORS[wanted] for wanted in tasks)
+        raise ModelFileError(
+            f"{path} holds an {type(estimator).__name__}, and no {wanted}.\n  Use it with:  longspan {command} {path}"
+        )
+    return estimator
+
+
+def task_of(estimator: Any) -> Task:
+    """Return the task that an estimator is of."""
+    return next(task for task, name in _ESTIMATORS.items() if name == type(estimator).__name__)
 
 
 def fit(estimator: "Estimator", training: Examples) -> "Estimator":
@@ -48,20 +75,21 @@ def _weights_by_label(weights: Mapping[Any, float], training: Examples) -> dict[
     return {labels[str(name)]: weight for name, weight in weights.items()}
 
 
-def count_parameters(estimator: "Estimator") -> int:
+def count_parameters(estimator: Any) -> int:
     """Return how many numbers the fitted network learned."""
     return sum(parameter.numel() for parameter in estimator.network_.parameters())
 
 
-def facts_of(estimator: "Estimator") -> dict[str, Any]:
+def facts_of(estimator: Any) -> dict[str, Any]:
     """Return what training came to."""
-    return {
+    facts = {
         "cell": estimator.cell,
         "parameters": count_parameters(estimator),
         "epochs": estimator.n_iter_,
         "best_epoch": estimator.best_epoch_,
         "stop_reason": estimator.stop_reason_,
     }
+    return facts | {"temperature": estimator.temperature_} if getattr(estimator, "calibrate", False) else facts
 
 
 def check_can_write(path: Path, *, besides: Iterable[str | Path]) -> None:

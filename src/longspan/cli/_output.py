@@ -14,15 +14,15 @@ from typing import Any, NoReturn, TextIO
 
 import typer
 
-from longspan.cli._options import NETWORK, TRAINING
+from longspan.cli._parameters import all_parameters
 from longspan.errors import LongspanError, ParameterError, TrainingWarning
 
 _WIDEST = 1000
 
 _TRACEBACK = "LONGSPAN_TRACEBACK"
-_SWITCHES = {"per_step", *(row.name for row in (*NETWORK, *TRAINING) if not row.metavar)}
+_SWITCHES = {"per_step", *(row.name for row in all_parameters() if not row.metavar)}
 _NAMES = {*("series", "time", "target", "features", "group", "query", "table"), *_SWITCHES}
-_NAMES |= {row.name for row in (*NETWORK, *TRAINING)}
+_NAMES |= {row.name for row in all_parameters()}
 _ARGUMENT = re.compile(
     rf"(?<![\w.-])(?P<name>{'|'.join(sorted(_NAMES))})="
     r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|\([\w, '"]*\)|-?\d+(?:\.\d+)?|\w+)?"""
@@ -67,7 +67,7 @@ class Output:
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
+        table = Table(box=SIMPLE_HEAD)
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number else "left", overflow="fold")
         for row in rows:
@@ -75,7 +75,10 @@ class Output:
         # Into a file or a pipe a table goes as wide as it is, for there is no edge to keep to.
         width = None if sys.stdout.isatty() else _WIDEST
         # Names of columns and classes are people's own, so that nothing in them is markup.
-        Console(markup=False, emoji=False, highlight=False, width=width).print(table)
+        console = Console(markup=False, emoji=False, highlight=False, width=width)
+        if title:
+            console.print(title, style="bold")
+        console.print(table)
 
     def result(self, content: Mapping[str, Any]) -> None:
         """Print the JSON object, if it was asked for."""

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from longspan.cli._data import Examples, Task
+from longspan.cli._data import Examples
+from longspan.cli._options import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,13 +17,13 @@ NAMES = {
     "mae": "MAE",
     "r2": "R2",
 }
-MAIN = {Task.classify: "accuracy", Task.regress: "rmse"}
+MAIN = {Task.CLASSIFY: "accuracy", Task.REGRESS: "rmse"}
 HIGHER_IS_BETTER = {"accuracy", "balanced_accuracy", "r2"}
 
 
 def score(task: Task, truth: "NDArray[Any]", predicted: "NDArray[Any]") -> Scores:
     """Return every measure of the task; R2, RMSE and MAE of several targets are averaged."""
-    return _score_labels(truth, predicted) if task is Task.classify else _score_numbers(truth, predicted)
+    return _score_labels(truth, predicted) if task is Task.CLASSIFY else _score_numbers(truth, predicted)
 
 
 def _score_labels(truth: "NDArray[Any]", predicted: "NDArray[Any]") -> Scores:
@@ -51,7 +52,7 @@ def constant(task: Task, training: Examples, truth: "NDArray[Any]") -> "NDArray[
     import numpy as np
 
     learned = training.flat_targets
-    if task is Task.classify:
+    if task is Task.CLASSIFY:
         labels, counts = np.unique(learned, return_counts=True)
         return np.full(len(truth), labels[counts.argmax()])
     return np.broadcast_to(learned.mean(axis=0), truth.shape)

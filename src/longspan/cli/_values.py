@@ -70,3 +70,14 @@ def split_names(texts: list[str] | None) -> tuple[str, ...]:
     ('x', 'y', 'z')
     """
     return tuple(name for text in texts or () for name in text.split(",") if name)
+
+
+def read_levels(text: str) -> tuple[Any, ...]:
+    """Return levels of quantiles.
+
+    Examples
+    --------
+    >>> read_levels("0.05, 0.5,0.95")
+    (0.05, 0.5, 0.95)
+    """
+    return tuple(read_value(part.strip()) for part in text.split(",") if part.strip())

@@ -2,26 +2,19 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longspan.cli._data import (
-    DATA_OPTIONS,
-    Columns,
-    Examples,
-    Source,
-    Task,
-    TaskOption,
-    facts_in_words,
-    hold_out,
-    read_examples,
-)
+from longspan.cli._columns import DATA_OPTIONS, Columns, Source
+from longspan.cli._data import Examples, facts_in_words, hold_out, read_examples
 from longspan.cli._models import facts_of, fit, make_estimator
-from longspan.cli._options import Json, Verbose, estimator_parameters, with_groups
+from longspan.cli._options import Json, Task, Verbose, with_groups
 from longspan.cli._output import Output, counted, shown
+from longspan.cli._parameters import estimator_parameters
 from longspan.cli._pictures import save_pictures
 from longspan.cli._progress import progress_bar
 from longspan.cli._scores import MAIN, NAMES, constant, flat, score
@@ -43,11 +36,21 @@ _CONSTANT = "constant"
 Run = dict[str, Any]
 
 
-@with_groups(columns=DATA_OPTIONS, parameters=estimator_parameters(without={"cell"}))
+class Compared(StrEnum):
+    """The tasks in which there is something to compare."""
+
+    CLASSIFY = Task.CLASSIFY.value
+    REGRESS = Task.REGRESS.value
+
+
+@with_groups(
+    columns=DATA_OPTIONS,
+    parameters=estimator_parameters(without={"cell"}, tasks=[*Compared], panels=("Classify", "Network", "Training")),
+)
 def compare(
     data: Source,
     *,
-    task: TaskOption,
+    task: Annotated[Compared, typer.Option(help="Learn labels, or numbers.")],
     columns: Columns,
     parameters: dict[str, Any],
     cells: Annotated[str, typer.Option(metavar="CELL,...", help="What to compare.")] = _CELLS,
@@ -63,27 +66,27 @@ def compare(
     json: Json = False,
 ) -> None:
     """Read, then train and test every cell on every split."""
-    output = Output(json, verbose)
+    output, kind = Output(json, verbose), Task(task)
     names = _read_cells(cells)
-    estimators = {cell: make_estimator(task, _for_cell(parameters, cell), per_step=columns.per_step) for cell in names}
-    examples = read_examples(data, columns, task=task)
-    facts = examples.facts(data, task)
+    estimators = {cell: make_estimator(kind, _for_cell(parameters, cell), per_step=columns.per_step) for cell in names}
+    examples = read_examples(data, columns, task=kind)
+    facts = examples.facts(data, kind)
     output.say(facts_in_words(facts))
-    splits = list(_splits(examples, task, seeds=seeds, folds=folds, fraction=test_fraction))
+    splits = list(_splits(examples, kind, seeds=seeds, folds=folds, fraction=test_fraction))
     runs: dict[str, list[Run]] = {name: [] for name in (*names, _CONSTANT)}
     with progress_bar("comparing", len(names) * len(splits), shown=output.shows_progress) as advance:
         for seed, (training, testing) in enumerate(splits):
-            runs[_CONSTANT].append(_run_constant(task, training, testing))
+            runs[_CONSTANT].append(_run_constant(kind, training, testing))
             for cell, estimator in estimators.items():
-                runs[cell].append(_run(task, estimator.set_params(random_state=seed), training, testing))
+                runs[cell].append(_run(kind, estimator.set_params(random_state=seed), training, testing))
                 advance()
     result = {
         "data": facts,
         "task": task.value,
         "splits": {"seeds": seeds} if folds is None else {"folds": folds},
-        "score": MAIN[task],
-        "models": [_summary(name, runs[name], MAIN[task]) for name in names],
-        "constant": _summary(_CONSTANT, runs[_CONSTANT], MAIN[task]),
+        "score": MAIN[kind],
+        "models": [_summary(name, runs[name], MAIN[kind]) for name in names],
+        "constant": _summary(_CONSTANT, runs[_CONSTANT], MAIN[kind]),
     }
     _say_result(output, result)
     saved = save_pictures(pictures, {"comparison.png": lambda: _draw(result)})
@@ -123,7 +126,7 @@ def _folds(examples: Examples, task: Task, folds: int) -> Iterator[Any]:
     units = len(examples.sequences) if examples.groups is None else len(set(examples.groups.tolist()))
     if folds > units:
         raise DataError(f"{units} sequences or groups cannot be dealt into {folds} folds.")
-    by_class = task is Task.classify and not isinstance(examples.targets, list)
+    by_class = task is Task.CLASSIFY and not isinstance(examples.targets, list)
     dealer: Any = KFold(folds, shuffle=True, random_state=0)
     if examples.groups is not None:
         dealer = GroupKFold(folds)

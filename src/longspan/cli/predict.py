@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longspan.cli._data import Columns, Examples, Source, Task, is_ts, read_examples
-from longspan.cli._models import check_can_write
-from longspan.cli._options import Json
-from longspan.cli._output import Output, plain, shown
+from longspan.cli._columns import Columns, Source
+from longspan.cli._data import Examples, is_ts, read_examples
+from longspan.cli._models import load_model, task_of
+from longspan.cli._options import Json, Task
+from longspan.cli._output import Output
+from longspan.cli._rows import OutFile, check_out, give, step_names
 from longspan.cli._scores import NAMES, flat, score
-from longspan.errors import FormatError, ModelFileError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from longspan.cli._models import Estimator
-
-    Rows = dict[str, NDArray[Any]]
+    from longspan.cli._rows import Rows
 
 HELP = "Predict with a model file; it knows which columns it needs."
 EXAMPLES = """For example:
@@ -26,8 +26,6 @@ EXAMPLES = """For example:
   longspan predict answer.longspan new.csv
   longspan predict answer.longspan new.parquet --proba --out answers.parquet
   longspan predict answer.longspan old.csv --score --json"""
-
-_ROWS_SHOWN = 10
 
 
 def predict(
@@ -40,53 +38,27 @@ def predict(
     table: Annotated[str | None, typer.Option(metavar="NAME", help="The table of a .duckdb file.")] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")] = False,
     scored: Annotated[bool, typer.Option("--score", help="Compare with the targets in the data.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write all of it as .csv, .tsv, .parquet or .jsonl.")
-    ] = None,
+    out: OutFile = None,
     json: Json = False,
 ) -> None:
     """Load, read, predict, write."""
     output = Output(json)
-    if out is not None:
-        check_can_write(out, besides=[data, model])
-        _check_suffix(out)
-    estimator = _load(model)
-    task = Task.classify if hasattr(estimator, "classes_") else Task.regress
-    if proba and task is Task.regress:
+    check_out(out, besides=[data, model])
+    estimator = load_model(model, Task.CLASSIFY, Task.REGRESS)
+    task = task_of(estimator)
+    if proba and task is Task.REGRESS:
         raise typer.BadParameter("the model gives numbers, and has no probabilities.", param_hint="--proba")
     columns = _columns(estimator, data, scored=scored, series=series, time=time, query=query, table=table)
     examples = read_examples(data, columns, task=task if scored else None)
     predicted, probabilities = _predict(estimator, examples, proba=proba)
     rows = _names_of_rows(estimator, examples) | _predictions(estimator, predicted, probabilities)
     result: dict[str, Any] = {"model": model, "data": data, "sequences": len(examples.sequences), "out": out}
-    if out is not None:
-        _write(output, out, rows, len(predicted))
-    else:
-        _show(output, rows, len(predicted))
-        # Who asks for scores wants no thousands of predictions around them.
-        result |= {"predictions": _records(rows)} if json and not scored else {}
+    # Who asks for scores wants no thousands of predictions around them.
+    result |= give(output, rows, out, as_name="predictions", listed=not scored)
     if scored:
         result["score"] = score(task, examples.flat_targets, predicted)
         output.table(("", "score"), [(NAMES[name], value) for name, value in result["score"].items()])
     output.result(result)
-
-
-def _check_suffix(out: Path) -> None:
-    from longspan.io.tables import writing_options
-
-    try:
-        writing_options(out)
-    except FormatError as error:
-        raise typer.BadParameter(str(error), param_hint="--out") from error
-
-
-def _load(path: Path) -> "Estimator":
-    from longspan.estimators import LSTMClassifier, LSTMRegressor, load
-
-    estimator = load(path)
-    if not isinstance(estimator, LSTMClassifier | LSTMRegressor):
-        raise ModelFileError(f"{path} holds a {type(estimator).__name__}, which predicts neither labels nor numbers.")
-    return estimator
 
 
 def _columns(estimator: "Estimator", data: str, *, scored: bool, **given: str | None) -> Columns:
@@ -118,10 +90,7 @@ def _names_of_rows(estimator: "Estimator", examples: Examples) -> "Rows":
     if not estimator.per_step:
         return {series: examples.keys}
     lengths = examples.sequences.lengths
-    times = examples.times
-    if times is None:
-        times = np.concatenate([np.arange(length) for length in lengths])
-    return {series: np.repeat(examples.keys, lengths), time: times}
+    return {series: np.repeat(examples.keys, lengths), time: step_names(lengths, examples.times)}
 
 
 def _predictions(estimator: "Estimator", predicted: "NDArray[Any]", probabilities: "NDArray[Any] | None") -> "Rows":
@@ -135,26 +104,3 @@ def _predictions(estimator: "Estimator", predicted: "NDArray[Any]", probabilitie
         for label, column in zip(estimator.classes_, probabilities.T, strict=True):
             rows[f"probability_{label}"] = column
     return rows
-
-
-def _write(output: Output, path: Path, rows: "Rows", count: int) -> None:
-    from longspan.io import write_table
-
-    write_table(path, rows)
-    output.say(f"{count:,} rows: {path}")
-
-
-def _show(output: Output, rows: "Rows", count: int) -> None:
-    first = [column[:_ROWS_SHOWN].tolist() for column in rows.values()]
-    cells = (
-        [shown(cell) if isinstance(cell, float) else str(cell) for cell in row] for row in zip(*first, strict=True)
-    )
-    output.table(list(rows), cells)
-    if count > _ROWS_SHOWN:
-        output.say(f"... and {count - _ROWS_SHOWN:,} more rows; --out FILE.csv writes all of them.")
-
-
-def _records(rows: "Rows") -> list[dict[str, Any]]:
-    """Return one dict a row."""
-    columns = [plain(column) for column in rows.values()]
-    return [dict(zip(rows, cells, strict=True)) for cells in zip(*columns, strict=True)]

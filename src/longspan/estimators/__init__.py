@@ -6,11 +6,24 @@ from typing import Any
 from longspan.estimators._parameters import check_parameters
 from longspan.estimators._persistence import load_estimator
 from longspan.estimators.classifier import LSTMClassifier
+from longspan.estimators.decoder import LSTMDecoder
+from longspan.estimators.encoder import LSTMEncoder
+from longspan.estimators.forecaster import LSTMForecaster
 from longspan.estimators.regressor import LSTMRegressor
 
-__all__ = ["LSTMClassifier", "LSTMRegressor", "check_parameters", "load"]
+__all__ = [
+    "LSTMClassifier",
+    "LSTMDecoder",
+    "LSTMEncoder",
+    "LSTMForecaster",
+    "LSTMRegressor",
+    "check_parameters",
+    "load",
+]
 
-_CLASSES: dict[str, type] = {cls.__name__: cls for cls in (LSTMClassifier, LSTMRegressor)}
+_CLASSES: dict[str, type] = {
+    cls.__name__: cls for cls in (LSTMClassifier, LSTMDecoder, LSTMEncoder, LSTMForecaster, LSTMRegressor)
+}
 
 
 def load(path: str | PathLike[str]) -> Any:

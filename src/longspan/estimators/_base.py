@@ -98,6 +98,15 @@ class NetworkEstimator(BaseEstimator):
     _optional_state: ClassVar[frozenset[str]] = frozenset({"feature_names_in_"})
     """What of it may be missing."""
 
+    def _settings(self) -> dict[str, Any]:
+        """Return the parameters that a recipe is made from."""
+        settings: dict[str, Any] = self.get_params(deep=False)
+        return settings
+
+    def _settings_to_save(self) -> dict[str, Any]:
+        """Return the parameters that a file is given."""
+        return self._settings()
+
     def _make_task(self) -> Task:
         """Return the task that trains and reads `network_`; a subclass says which."""
         raise NotImplementedError
@@ -118,7 +127,7 @@ class NetworkEstimator(BaseEstimator):
 
     def _kind_of_network(self) -> dict[str, tuple[Any, Any]]:
         """Return parameters that a fitted network cannot do without: as they are now, and as it was fitted."""
-        return {"cell": (self.cell, self.recipe_.network.cell)}
+        return {"cell": (self._settings()["cell"], self.recipe_.network.cell)}
 
     def _counts_of_parts(self, config: Any) -> dict[str, int]:
         """Return how many parts, each with weights, a configuration speaks of."""

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from longspan import nn
 from longspan.errors import ParameterError
 from longspan.nn.lstm import check_variants
-from longspan.tasks import CELLS
+from longspan.tasks import CELLS, SOURCES, TARGETS
 
 T = TypeVar("T")
 
@@ -54,6 +54,10 @@ match_parameters : bool, default False
     Change `hidden_size` so that a cell other than the LSTM has as many parameters as the LSTM would have.
 per_step : bool, default False
     There is one target for every step instead of one for every sequence.
+pretrained : LSTMEncoder, optional
+    A fitted encoder to start from: its views, convolutional blocks, cell, pooling and scale of the input. It decides
+    what the network is made of; parameters that say something else are refused. It survives `sklearn.base.clone`; in a
+    grid of parameters put it into a `sklearn.frozen.FrozenEstimator`. A model file does not hold it.
 missing : {"error", "indicator"}, default "error"
     Refuse NaN; or carry the last value forward and add two channels for each: whether it was seen, and how long ago.
 max_epochs : int or "auto", default "auto"
@@ -107,8 +111,9 @@ What each ``"auto"`` becomes is chosen from the shape of the training data, and 
   and the maximum of the convolutional blocks.
 - Batches hold 16 sequences, 32 if there are more than 500 and 64 if there are more than 2,000. There are at least 15
   passes, and on small sets as many as make 500 training steps (400 for a regressor).
-- A classifier holds nothing out. A regressor chooses its number of epochs by cross-validation on up to 500 sequences,
-  so that it trains five times, and on a tenth, 1,000 at most, held out of more.
+- A classifier holds nothing out, unless it shall `calibrate`. A regressor chooses its number of epochs by
+  cross-validation on up to 500 sequences, so that it trains five times, and on a tenth, 1,000 at most, held out of
+  more.
 - With `per_step` there are neither convolutional blocks nor changes: each step is seen as it is.
 
 The choices were made by cross-validation on training sets of speech, motion, outlines, device loads and others.
@@ -147,6 +152,8 @@ def _check_choices(parameters: dict[str, Any]) -> None:
         "cell": CELLS,
         "init": ("auto", "torch", "forget_bias", "chrono"),
         "missing": ("error", "indicator"),
+        "source": ("auto", *SOURCES),
+        "target": ("auto", *TARGETS),
         "schedule": ("one_cycle", "constant"),
         "validation_split": ("random", "time"),
     }
@@ -154,7 +161,12 @@ def _check_choices(parameters: dict[str, Any]) -> None:
         allowed = choices[name]
         if not isinstance(parameters[name], str) or parameters[name] not in allowed:
             raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}, but it was {parameters[name]!r}.")
-    for name in {"bidirectional", "match_parameters", "per_step", "warm_start"} & parameters.keys():
+    flags = {"bidirectional", "calibrate", "match_parameters", "per_step", "variational", "warm_start"}
+    if "attention" in parameters and parameters["attention"] not in (None, *nn.ATTENTIONS):
+        raise ParameterError(
+            f"attention is None or one of {', '.join(map(repr, nn.ATTENTIONS))}, but it was {parameters['attention']!r}."
+        )
+    for name in flags & parameters.keys():
         if not isinstance(parameters[name], bool | np.bool_):
             raise ParameterError(f"{name} is True or False, but it was {parameters[name]!r}.")
 
@@ -164,10 +176,22 @@ _HIGHEST = float(np.finfo(np.float64).max)
 NUMBERS: dict[str, tuple[bool, float, float, tuple[str | None, ...]]] = {
     "hidden_size": (True, 1, np.inf, ()),
     "num_layers": (True, 1, np.inf, ()),
+    "n_samples": (True, 1, np.inf, ()),  # of a method
+    "latent_size": (True, 1, np.inf, ()),
+    "beta": (False, 0.0, _HIGHEST, ()),
+    "harmonics": (True, 1, 1024, ()),  # of an autoencoder
     "window": (True, 1, np.inf, ()),
     "max_lag": (True, 2, np.inf, (None,)),
+    "horizon": (True, 1, np.inf, ("auto",)),
+    "context_length": (True, 1, np.inf, ("auto",)),
+    "season_length": (True, 1, np.inf, ("auto",)),
     "max_epochs": (True, 1, np.inf, ("auto",)),
     "batch_size": (True, 1, np.inf, ("auto",)),
+    "bptt_steps": (True, 1, np.inf, ("auto", None)),
+    "scheduled_sampling": (False, 0.0, 1.0, ()),
+    "embedding_size": (True, 1, np.inf, ()),
+    "source_size": (True, 1, np.inf, ()),
+    "target_size": (True, 1, np.inf, ()),
     "n_iter_no_change": (True, 1, np.inf, ("auto", None)),
     "validation_folds": (True, 0, np.inf, ("auto",)),
     "dropout": (False, 0.0, 0.999, ("auto",)),
@@ -180,6 +204,7 @@ NUMBERS: dict[str, tuple[bool, float, float, tuple[str | None, ...]]] = {
     "tol": (False, 0.0, _HIGHEST, ()),
     "validation_fraction": (False, 0.0, 0.999, ("auto",)),
     "label_smoothing": (False, 0.0, 0.999, ("auto",)),
+    "calibration_folds": (True, 0, np.inf, ()),  # of a recipe
 }
 """Whether it is a whole number, lowest and highest value, and what else a parameter may be."""
 
@@ -254,6 +279,7 @@ def check_cell_options(options: Any) -> None:
 
 def _check_in_use(parameters: dict[str, Any]) -> None:
     """Refuse parameters that would do nothing beside the others."""
+    _check_something_is_held_out(parameters)
     cell, init, max_lag = (parameters[name] for name in ("cell", "init", "max_lag"))
     if max_lag is not None and init != "chrono":
         raise ParameterError(
@@ -271,6 +297,18 @@ def _check_in_use(parameters: dict[str, Any]) -> None:
         raise ParameterError(
             f"cell_options are variants of the LSTM, but cell is {cell!r}.\n"
             f'  Use cell="lstm", or leave cell_options out.'
+        )
+
+
+def _check_something_is_held_out(parameters: dict[str, Any]) -> None:
+    if not parameters.get("calibrate"):
+        return
+    fraction, folds = parameters["validation_fraction"], parameters["validation_folds"]
+    if fraction == 0 and folds in (0, "auto"):
+        raise ParameterError(
+            f"calibrate=True needs sequences that the network has not learned from, but validation_fraction is "
+            f"{fraction!r} and validation_folds {folds!r}: nothing is held out.\n"
+            f"  Leave both at 'auto', or set one of them."
         )
 
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from longspan.data import ChannelScaler
 from longspan.errors import LongspanError, ModelFileError, ParameterError
@@ -67,9 +66,9 @@ def load_estimator(path: str | PathLike[str], classes: dict[str, type]) -> Any:
     return estimator
 
 
-def _plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
+def _plain_parameters(estimator: Any) -> dict[str, Any]:
     """Return the parameters; a RandomState is the numbers of its state."""
-    parameters: dict[str, Any] = estimator.get_params(deep=False)
+    parameters: dict[str, Any] = estimator._settings_to_save()
     if isinstance(parameters["random_state"], np.random.RandomState):
         _, key, *rest = cast(tuple[Any, ...], parameters["random_state"].get_state())
         parameters["random_state"] = [key.tolist(), *rest]
@@ -263,7 +262,7 @@ def _check_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -
     for name, tensor in weights.items():
         if not bool(tensor.isfinite().all()):
             raise ModelFileError(f"{name} holds NaN or infinity.")
-        if name in ("views.scale", "views.view_scale") and not bool((tensor > 0).all()):
+        if name.endswith(("views.scale", "views.view_scale")) and not bool((tensor > 0).all()):
             raise ModelFileError(f"{name} is divided by, and is not above 0.")
         if name.endswith(".running_var") and bool((tensor < 0).any()):
             raise ModelFileError(f"{name} holds a variance below 0.")

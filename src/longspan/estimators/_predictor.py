@@ -1,176 +1,70 @@
 """What the classifier and the regressor share: one `SequenceNetwork`, which gives numbers for sequences or steps."""
 
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import Tags
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from longspan.data import Batches, ChannelScaler, indicate_missing, number_groups
-from longspan.errors import ModelFileError, TrainingWarning
-from longspan.estimators._base import NetworkEstimator
-from longspan.estimators._inputs import read_sequences
-from longspan.estimators._recipe import DataShape, Recipe, choose_recipe
-from longspan.estimators._training_set import TargetArray, TrainingSet
+from longspan.errors import ModelFileError
+from longspan.estimators._pretrained import check_agrees, fitted_encoder, network_like, parameters_like, start_from
+from longspan.estimators._recipe import Recipe
+from longspan.estimators._sequence_estimator import TILE, SequenceEstimator
+from longspan.estimators._training_set import TrainingSet
 from longspan.sequences import Sequences
-from longspan.tasks import NetworkConfig, SequenceNetwork
-
-_ROWS_AT_ONCE = 1 << 16
-"""Steps that go through the network together where nothing is learned: bounds memory on long recordings."""
-
-_SEQUENCES_AT_ONCE = 256
-
-_LARGEST_STRIDE = 1 << 31
-
-_TILE = 8
-"""Sequences are predicted in multiples of this, see `Batches.longest_first`."""
+from longspan.tasks import SequenceNetwork
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequencePredictor(NetworkEstimator):
+class SequencePredictor(SequenceEstimator):
     """Base of the estimators that answer a sequence, or each of its steps, with numbers."""
 
-    bidirectional: bool = True
-    pooling: str = "auto"
-    views: str | tuple[str, ...] = "auto"
-    input_noise: float | str = "auto"
-    amplitude_noise: float | str = "auto"
-    stem: str | tuple[int, ...] | None = "auto"
     per_step: bool = False
-    missing: str = "error"
-    validation_folds: int | str = "auto"
+    pretrained: Any = None
 
     network_: SequenceNetwork = field(init=False)
 
     _network_type: ClassVar[Any] = SequenceNetwork
 
-    def _choices(self, shape: DataShape) -> dict[str, Any]:
-        """Return what each ``"auto"`` stands for, given the shape of the training data."""
-        raise NotImplementedError
+    def _sequence_network(self, network: Any) -> SequenceNetwork:
+        part: SequenceNetwork = network
+        return part
 
-    def _stratify(self, targets: TargetArray) -> NDArray[Any] | None:
-        """Return classes to hold out in proportion, if there are any."""
-        return None
+    # Starting from an encoder ----------------------------------------------------------------------------------------
 
-    # Fitting ---------------------------------------------------------------------------------------------------------
+    def _settings(self) -> dict[str, Any]:
+        """Return the parameters, with those that the pretrained encoder decides as it has them."""
+        parameters: dict[str, Any] = super()._settings()
+        if self.pretrained is None:
+            return parameters
+        return parameters | parameters_like(fitted_encoder(self.pretrained), per_step=bool(self.per_step))
 
-    def _read_X(self, X: Any, *, reset: bool = False) -> Sequences:
-        """Read X for fitting (`reset`) or predicting."""
-        # Afterwards the network decides, whatever the parameter has become: it has channels for what is missing or not.
-        told = self.missing == "indicator" if reset else self.network_.config.gaps
-        sequences = read_sequences(self, X, reset=reset, allow_missing=told)
-        return indicate_missing(sequences) if told else sequences
-
-    def _fit(
-        self,
-        sequences: Sequences,
-        targets: TargetArray,
-        *,
-        output_size: int,
-        sample_weight: ArrayLike | None,
-        groups: ArrayLike | None,
-    ) -> Self:
-        """Train to the end."""
-        goes_on = self._goes_on
-        self.__dict__.pop("_trainer", None)
-        numbered = None if groups is None else number_groups(groups, len(sequences))
-        everything = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=numbered)
-        self.recipe_ = self._choose_recipe(everything, output_size)
-        seed = self._draw_seed()
-        if self.recipe_.validation_folds and not goes_on:
-            return self._fit_by_folds(everything, seed)
-        fraction = self.recipe_.validation_fraction or (0.1 if self.recipe_.validation_folds else 0.0)
-        training_set = everything.hold_out(
-            fraction, how=self.validation_split, stratify=self._stratify(targets), seed=seed
-        )
-        self._train(training_set, seed, goes_on=goes_on)
-        return self
-
-    def _fit_by_folds(self, everything: TrainingSet, seed: int) -> Self:
-        """Choose the number of epochs by cross-validation, then train on everything for so many."""
-        folds = everything.folds(self.recipe_.validation_folds, stratify=self._stratify(everything.targets), seed=seed)
-        losses: list[list[float]] = []
-        for number, fold in enumerate(folds, start=1):
-            try:
-                trainer = self._train(fold, seed, title=f", fold {number} of {len(folds)}")
-            except KeyboardInterrupt:
-                if not losses:
-                    raise
-                return self._interrupted_after(number - 1)
-            if trainer.stop_reason == "interrupted":
-                return self
-            losses.append(trainer.validation_losses)
-        epochs = min(map(len, losses))  # a fold may have stopped early
-        curve = np.nan_to_num(np.mean([fold[:epochs] for fold in losses], axis=0), nan=np.inf)
-        self.recipe_ = replace(self.recipe_, training=replace(self.recipe_.training, stop_after=int(curve.argmin())))
-        try:
-            self._train(everything, seed)
-        except KeyboardInterrupt:
-            return self._interrupted_after(len(folds))
-        for record in self.history_:
-            record["validation_loss"] = float(curve[record["epoch"]])
-        return self
-
-    def _interrupted_after(self, fold: int) -> Self:
-        """Keep the network of the fold that ended last."""
-        self.stop_reason_ = "interrupted"
-        warnings.warn(
-            f"training was interrupted; the network of fold {fold} is kept, which has not seen all sequences.",
-            TrainingWarning,
-            stacklevel=5,  # the line that called the estimator
-        )
-        return self
-
-    def _partial_fit(
-        self, sequences: Sequences, targets: TargetArray, *, output_size: int, sample_weight: ArrayLike | None
-    ) -> Self:
-        """Make one pass over some sequences."""
-        goes_on = hasattr(self, "network_")
-        training_set = TrainingSet.merged(sequences, targets, sample_weight=sample_weight, groups=None)
-        if not goes_on:
-            self.recipe_ = self._choose_recipe(training_set, output_size)
-        self._train_one_pass(training_set, goes_on=goes_on)
-        return self
+    def _settings_to_save(self) -> dict[str, Any]:
+        """Return what a file says: the weights that came from an encoder are in the network."""
+        return self._settings() | {"pretrained": None}
 
     def _choose_recipe(self, training_set: TrainingSet, output_size: int) -> Recipe:
-        shape = DataShape.of(training_set, output_size)
-        return choose_recipe(self.get_params(deep=False), shape, self._choices(shape))
+        if self.pretrained is None:
+            return super()._choose_recipe(training_set, output_size)
+        encoder = fitted_encoder(self.pretrained)
+        check_agrees(self, encoder)
+        recipe = super()._choose_recipe(training_set, output_size)
+        return replace(recipe, network=network_like(encoder, recipe.network))
 
-    def _new_network(self, training_set: TrainingSet) -> SequenceNetwork:
-        kept = training_set.kept
+    def _new_network(self, training_set: TrainingSet) -> torch.nn.Module:
+        if self.pretrained is None:
+            return super()._new_network(training_set)
         network = SequenceNetwork(self.recipe_.network).to(self._torch_device())
-        channels = ChannelScaler.fit_sequences(training_set.sequences, kept, training_set.weights[kept])
-        network.views.scale_channels(channels.mean, channels.scale)
-        if network.config.views != ("level",):
-            views = ChannelScaler.fit_chunks(self._views_in_chunks(network, training_set))
-            network.views.scale_views(views.mean, views.scale)
+        start_from(fitted_encoder(self.pretrained), network)
         return network
 
-    def _views_in_chunks(
-        self, network: SequenceNetwork, training_set: TrainingSet
-    ) -> Iterator[tuple[NDArray[Any], NDArray[np.float64]]]:
-        """Yield what the network sees of the training part, some sequences at a time, and the weight of each step."""
-        sequences, index = training_set.sequences, training_set.kept
-        batches = Batches(
-            sequences, index=index, batch_size=_SEQUENCES_AT_ONCE, max_rows=_ROWS_AT_ONCE, device=self._torch_device()
-        )
-        for batch in batches.longest_first():
-            owners = np.searchsorted(sequences.offsets, batch.rows, side="right") - 1
-            yield network.views.look(batch.inputs).cpu().numpy(), training_set.weights[owners]
-
-    def _training_batches(self, training_set: TrainingSet) -> tuple[Batches, Batches | None]:
-        device = self._torch_device()
-        training = training_set.batches(training_set.kept, batch_size=self.recipe_.batch_size, device=device)
-        if not len(training_set.held):
-            return training, None
-        validation = training_set.batches(training_set.held, batch_size=_SEQUENCES_AT_ONCE, device=device)
-        validation.max_rows = _ROWS_AT_ONCE
-        return training, validation
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted copy, with the pretrained encoder as it is: a clone of that would know nothing."""
+        copied: Self = super().__sklearn_clone__()
+        copied.pretrained = self.pretrained
+        return copied
 
     # Using the network -----------------------------------------------------------------------------------------------
 
@@ -179,12 +73,9 @@ class SequencePredictor(NetworkEstimator):
         check_is_fitted(self, "network_")
         sequences = self._read_X(X)
         task = self._make_task()
-        device = next(self.network_.parameters()).device
-        batches = Batches(sequences, batch_size=_SEQUENCES_AT_ONCE, max_rows=_ROWS_AT_ONCE, device=device)
-        self.network_.eval()
         outputs = np.empty((sequences.n_steps if self._by_steps else len(sequences), self.network_.config.output_size))
         with torch.inference_mode():
-            for batch in batches.longest_first(tile=_TILE):
+            for batch in self._reading_batches(sequences).longest_first(tile=TILE):
                 rows = batch.rows if self._by_steps else batch.index
                 outputs[rows] = task.read(self.network_(batch.inputs)).numpy()
         return outputs, sequences
@@ -195,36 +86,13 @@ class SequencePredictor(NetworkEstimator):
         check_is_fitted(self, "network_")
         return self.network_.config.pooling is None
 
-    def _by_step(self, values: NDArray[Any], X: Any, sequences: Sequences) -> Any:
-        """Cut values of shape (sum T_i, ...) into one array a sequence, or (N, T, ...) if X was such an array."""
-        if len(getattr(X, "shape", ())) >= 2:
-            return values.reshape(len(sequences), -1, *values.shape[1:])
-        return np.split(values, sequences.offsets[1:-1])
-
     # What a model file is checked for ---------------------------------------------------------------------------------
 
     def _kind_of_network(self) -> dict[str, tuple[Any, Any]]:
         per_step = (bool(self.per_step), self.recipe_.network.pooling is None)
         return super()._kind_of_network() | {"per_step": per_step}
 
-    def _counts_of_parts(self, config: NetworkConfig) -> dict[str, int]:
-        return super()._counts_of_parts(config) | {"blocks of a stem": len(config.stem_strides)}
-
-    def _check_config(self, config: NetworkConfig) -> None:
-        strides: Any = config.stem_strides
-        if not isinstance(strides, tuple) or not all(type(s) is int and 1 <= s < _LARGEST_STRIDE for s in strides):
-            raise ModelFileError(f"the file speaks of the strides {strides!r:.60}.")
-        if config.pooling is None and any(stride > 1 for stride in strides):
-            raise ModelFileError(f"each step has an output, but the strides {strides!r:.60} leave out steps.")
-        if config.stem_pooling is not None and (config.pooling is None or not strides):
-            raise ModelFileError("the steps of a stem are pooled, but there is no stem, or each step has an output.")
-
     def _check_state(self) -> None:
         size, features = self.network_.config.input_size, self.n_sequence_features_
         if size not in (features, 3 * features):
             raise ModelFileError(f"the network takes {size} features, the estimator {features}.")
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self.missing == "indicator"
-        return tags

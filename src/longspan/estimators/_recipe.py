@@ -1,6 +1,7 @@
 """What every ``"auto"`` becomes: the network and the training, chosen from the shape of the training data."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,6 +81,10 @@ class Recipe:
         Folds of the cross-validation that chooses the number of epochs; 0 for none.
     label_smoothing : float
         Of a classifier's training loss.
+    calibration_folds : int
+        Folds whose networks say how sure a classifier may be, where nothing else is held out; 0 for none.
+    bptt_steps : int or None
+        Steps that the gradients of a decoder go back; None for all.
     """
 
     network: Any
@@ -88,22 +93,27 @@ class Recipe:
     validation_fraction: float
     validation_folds: int = 0
     label_smoothing: float = 0.0
+    calibration_folds: int = 0
+    bptt_steps: int | None = None
 
 
-def classifier_choices(shape: DataShape) -> dict[str, Any]:
+def classifier_choices(shape: DataShape, *, calibrate: bool = False, by_folds: bool = True) -> dict[str, Any]:
     """Return what each ``"auto"`` of a classifier stands for, by the name of the parameter.
 
     Smoothed labels, dropout, noise and averaged weights keep a classifier from overfitting, so that no sequence has to
-    be held out.
+    be held out. To `calibrate` it takes some: each in its turn, in folds, on small sets if it may be `by_folds`, and a
+    part of larger ones.
     """
+    in_turn = by_folds and shape.n_sequences <= _SOME
     return {
         **_common_choices(shape),
         "max_epochs": _epochs(shape, steps=500),
         "input_noise": 0.1,
         "amplitude_noise": 0.1,
-        "validation_fraction": 0.0,
+        "validation_fraction": _part_to_hold_out(shape) if calibrate and not in_turn else 0.0,
         "validation_folds": 0,
         "label_smoothing": 0.1,
+        "calibration_folds": 4 if calibrate and in_turn else 0,
     }
 
 
@@ -119,9 +129,32 @@ def regressor_choices(shape: DataShape) -> dict[str, Any]:
         "input_noise": 0.05,
         "amplitude_noise": 0.0,
         "zero_head": True,
-        "validation_fraction": 0.0 if shape.n_sequences <= _SOME else min(0.1, _LARGEST_HOLD_OUT / shape.n_sequences),
+        "validation_fraction": 0.0 if shape.n_sequences <= _SOME else _part_to_hold_out(shape),
         "validation_folds": 4 if _FEW <= shape.n_sequences <= _SOME else 0,
     }
+
+
+def encoder_choices(shape: DataShape) -> dict[str, Any]:
+    """Return what each ``"auto"`` of an encoder stands for, by the name of the parameter.
+
+    What is learned is the input itself, a target of many numbers for each sequence: nothing has to be held out, dropout
+    does harm, and convolutional blocks are of use only where sequences are too long for the cell.
+    """
+    strides = _stem_strides(shape.n_steps)
+    return {
+        **_common_choices(shape),
+        "stem": None if max(strides) == 1 else strides,
+        "max_epochs": _epochs(shape, steps=500),
+        "dropout": 0.0,
+        "input_noise": 0.2,
+        "amplitude_noise": 0.0,
+        "validation_fraction": 0.0,
+        "validation_folds": 0,
+    }
+
+
+def _part_to_hold_out(shape: DataShape) -> float:
+    return min(0.1, _LARGEST_HOLD_OUT / shape.n_sequences)
 
 
 def _common_choices(shape: DataShape) -> dict[str, Any]:
@@ -182,7 +215,12 @@ def choose_recipe(parameters: dict[str, Any], shape: DataShape, choices: dict[st
         validation_fraction=chosen["validation_fraction"],
         validation_folds=chosen["validation_folds"],
         label_smoothing=chosen.get("label_smoothing", 0.0),
+        calibration_folds=0 if _holds_out(chosen) else chosen.get("calibration_folds", 0),
     )
+
+
+def _holds_out(chosen: dict[str, Any]) -> bool:
+    return bool(chosen["validation_fraction"] or chosen["validation_folds"])
 
 
 def _asked_fraction(parameters: dict[str, Any]) -> float:
@@ -223,7 +261,8 @@ def _choose_network(chosen: dict[str, Any], shape: DataShape, *, joined: bool) -
         cell_options=chosen["cell_options"] or {},
         zero_head=chosen["zero_head"],
     )
-    return _matched(config) if chosen["match_parameters"] else config
+    network: NetworkConfig = matched(config, count_parameters) if chosen["match_parameters"] else config
+    return network
 
 
 def _lag_of_cell(lag: int, strides: tuple[int, ...]) -> int:
@@ -231,19 +270,19 @@ def _lag_of_cell(lag: int, strides: tuple[int, ...]) -> int:
     return max(2, -(-lag // math.prod(strides)))
 
 
-def _matched(config: NetworkConfig) -> NetworkConfig:
-    """Return the network with the hidden size that comes closest to the LSTM's number of parameters."""
+def matched(config: Any, count: Callable[[Any], int]) -> Any:
+    """Return the network with the hidden size that comes closest to the LSTM's number of parameters, by `count`."""
     if config.cell == "lstm":
         return config
-    wanted = count_parameters(replace(config, cell="lstm"))
+    wanted = count(replace(config, cell="lstm"))
     low, high = 1, 2
-    while count_parameters(replace(config, hidden_size=high)) < wanted:
+    while count(replace(config, hidden_size=high)) < wanted:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if count_parameters(replace(config, hidden_size=middle)) < wanted:
+        if count(replace(config, hidden_size=middle)) < wanted:
             low = middle
         else:
             high = middle
     sizes = (replace(config, hidden_size=size) for size in (low, high))
-    return min(sizes, key=lambda sized: abs(count_parameters(sized) - wanted))
+    return min(sizes, key=lambda sized: abs(count(sized) - wanted))

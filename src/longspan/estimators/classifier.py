@@ -1,7 +1,9 @@
 """`LSTMClassifier`: a label for each sequence, or for each step."""
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,8 +13,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
-from longspan.errors import ModelFileError, ParameterError, TargetError
+from longspan.data import Batches
+from longspan.errors import ModelFileError, ParameterError, TargetError, TrainingWarning
 from longspan.estimators._base import all_or_nothing
+from longspan.estimators._calibration import HeldOut, fit_temperature
 from longspan.estimators._inputs import read_class_names, read_labels, read_weights
 from longspan.estimators._parameters import check_parameters, documented
 from longspan.estimators._predictor import SequencePredictor
@@ -33,6 +37,9 @@ class LSTMClassifier(ClassifierMixin, SequencePredictor):
         Weight of each class; "balanced" weighs them by the inverse of how often they occur.
     label_smoothing : float or "auto", default "auto"
         Share of the probability that training asks to be spread over all classes.
+    calibrate : bool, default False
+        Divide the logits by a temperature that makes the probabilities honest: the one at which the labels of held-out
+        sequences are likeliest. See Notes.
 
     Attributes
     ----------
@@ -40,6 +47,8 @@ class LSTMClassifier(ClassifierMixin, SequencePredictor):
         The labels, sorted.
     n_features_in_ : int
         Features of a step I; for a 2-D array, its number of columns.
+    temperature_ : float
+        What the logits are divided by for `predict_proba`; 1 without `calibrate`.
     network_ : longspan.tasks.SequenceNetwork
         The trained network, in evaluation mode.
     recipe_ : Recipe
@@ -55,6 +64,16 @@ class LSTMClassifier(ClassifierMixin, SequencePredictor):
     -----
     Identical sequences with identical targets are merged and their weights added, so that a fit depends neither on
     the order of the sequences nor on whether a sequence was repeated or given a weight.
+
+    With ``calibrate=True`` and up to 500 sequences, four more networks are trained, each on three quarters of the
+    sequences; the temperature is fitted to what they say of the quarter that each has not seen, and the network itself
+    learns from everything, as it would have without. Of more sequences a tenth, 1,000 at most, is held out.
+    `validation_fraction` and `validation_folds` are obeyed where they are given. Sequences count by their
+    `sample_weight`; `class_weight` does not enter, since probabilities are compared with what really occurs. A network
+    that goes on with `warm_start` is calibrated on what is held out in the call that goes on, which it may have seen
+    before. The page "Trust probabilities" shows what to expect.
+
+    With `per_step` the answer at a step looks at the whole sequence, later steps too, unless ``bidirectional=False``.
 
     {recipe}
 
@@ -72,20 +91,24 @@ class LSTMClassifier(ClassifierMixin, SequencePredictor):
     References
     ----------
     Hochreiter & Schmidhuber 1997, "Long short-term memory", Neural Computation 9 (8);
-    Gers, Schmidhuber & Cummins 2000, "Learning to forget", Neural Computation 12 (10).
+    Gers, Schmidhuber & Cummins 2000, "Learning to forget", Neural Computation 12 (10);
+    Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks", ICML.
     """
 
     class_weight: Mapping[Any, float] | str | None = None
     label_smoothing: float | str = "auto"
+    calibrate: bool = False
 
     classes_: NDArray[Any] = field(init=False)
     class_weights_: NDArray[np.float64] | None = field(init=False)
+    temperature_: float = field(init=False)
 
     _state: ClassVar[dict[str, type]] = SequencePredictor._state | {
         "classes_": np.ndarray,
         "class_weights_": np.ndarray,
+        "temperature_": float,
     }
-    _optional_state: ClassVar[frozenset[str]] = SequencePredictor._optional_state | {"class_weights_"}
+    _optional_state: ClassVar[frozenset[str]] = SequencePredictor._optional_state | {"class_weights_", "temperature_"}
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:
@@ -120,13 +143,14 @@ class LSTMClassifier(ClassifierMixin, SequencePredictor):
         of_labels = np.repeat(weights, sequences.lengths) if self.per_step else weights
         self._set_classes(np.unique(labels[of_labels > 0]))
         targets = self._encode(labels, unweighted=of_labels == 0)
+        self.temperature_ = 1.0
         return self._fit(sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight, groups=groups)
 
     @all_or_nothing
     def partial_fit(
         self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Make one pass over some sequences, going on from where the last call ended.
+        """Make one pass over some sequences, going on from where the last call ended; nothing is calibrated.
 
         Parameters
         ----------
@@ -145,12 +169,18 @@ class LSTMClassifier(ClassifierMixin, SequencePredictor):
                 "class_weight='balanced' needs all labels at once, which partial_fit never sees.\n"
                 "  Pass a dict of weights instead."
             )
+        if self.calibrate:
+            raise ParameterError(
+                "calibrate=True needs sequences that the network has not learned from; partial_fit holds none out.\n"
+                "  Set calibrate=False, or use fit."
+            )
         first = not hasattr(self, "network_")
         sequences = self._read_X(X, reset=first)
         labels = read_labels(y, sequences, per_step=self.per_step)
         if first:
             self._set_classes(np.unique(labels if classes is None else read_class_names(classes)))
         targets = self._encode(labels)
+        self.temperature_ = 1.0
         return self._partial_fit(sequences, targets, output_size=len(self.classes_), sample_weight=sample_weight)
 
     def predict_proba(self, X: Any) -> Any:
@@ -243,14 +273,74 @@ class LSTMClassifier(ClassifierMixin, SequencePredictor):
                 )
 
     def _choices(self, shape: DataShape) -> dict[str, Any]:
-        return classifier_choices(shape)
+        return classifier_choices(shape, calibrate=self.calibrate, by_folds=self.validation_folds != 0)
 
     def _make_task(self) -> Task:
         weights = None
         if self.class_weights_ is not None:
             device = next(self.network_.parameters()).device
             weights = torch.tensor(self.class_weights_, dtype=torch.float32, device=device)
-        return Classification(self.network_, class_weight=weights, label_smoothing=self.recipe_.label_smoothing)
+        return Classification(
+            self.network_,
+            class_weight=weights,
+            label_smoothing=self.recipe_.label_smoothing,
+            temperature=self.temperature_,
+        )
+
+    # Calibrating -----------------------------------------------------------------------------------------------------
+
+    def _training_batches(self, training_set: TrainingSet) -> tuple[Batches, Batches | None]:
+        training, validation = super()._training_batches(training_set)
+        # Networks that are trained to calibrate another one keep the last epoch, as that one does.
+        return training, None if self.recipe_.calibration_folds else validation
+
+    def _look_at_held(self, part: TrainingSet) -> HeldOut | None:
+        if not self.calibrate or not len(part.held):
+            return None
+        # Weights average one over what was learned from; here a sequence counts the same in each fold.
+        _, batches = super()._training_batches(replace(part, weights=part.weights / part.weights.mean()))
+        known = np.bincount(part.targets_of(part.kept)[0], minlength=len(self.classes_)) > 0
+        return None if batches is None else HeldOut.of(self.network_, batches).of_classes(known)
+
+    def _finish(self, everything: TrainingSet, seen: list[HeldOut | None], seed: int) -> None:
+        if self.recipe_.calibration_folds:
+            seen = self._cross_fit(everything, seed)
+        held = [part for part in seen if part is not None]
+        if not held:
+            return
+        answers = HeldOut.pooled(held)
+        if not len(answers.labels):
+            raise TargetError(
+                "calibrate=True found nothing to learn from: no sequence that was held out has a label that those "
+                "learned from have.\n"
+                "  Pass sequences of each class in more than one group, or set calibrate=False."
+            )
+        self.temperature_ = fit_temperature(answers)
+
+    def _cross_fit(self, everything: TrainingSet, seed: int) -> list[HeldOut | None]:
+        """Return what networks trained like this one, each on some folds, say of the fold that they have not seen."""
+        seen: list[HeldOut | None] = []
+        if self.stop_reason_ == "interrupted":
+            return seen
+        folds = everything.folds(self.recipe_.calibration_folds, stratify=self._stratify(everything.targets), seed=seed)
+        for number, fold in enumerate(folds, start=1):
+            other = copy(self)
+            try:
+                other._train(fold, seed, title=f", to calibrate, fold {number} of {len(folds)}")
+            except KeyboardInterrupt:
+                other.stop_reason_ = "interrupted"
+            if other.stop_reason_ == "interrupted":
+                self.stop_reason_ = "interrupted"
+                warnings.warn(
+                    "calibration was interrupted: the network has learned from everything, and temperature_ is 1.",
+                    TrainingWarning,
+                    stacklevel=6,  # the line that called `fit`
+                )
+                return []
+            seen.append(other._look_at_held(fold))
+        return seen
+
+    # What a model file is checked for ---------------------------------------------------------------------------------
 
     def _check_state(self) -> None:
         super()._check_state()
@@ -265,6 +355,9 @@ class LSTMClassifier(ClassifierMixin, SequencePredictor):
             weights.dtype.kind == "f" and bool(np.isfinite(weights).all() and min(weights) >= 0)
         ):
             raise ModelFileError("the weights of the classes are not finite numbers from 0.")
+        self.temperature_ = getattr(self, "temperature_", 1.0)  # files of before there was one have none
+        if not 0 < self.temperature_ < np.inf:
+            raise ModelFileError(f"temperature_ is {self.temperature_!r}, but it is divided by: a number above 0.")
 
     def _stratify(self, targets: TargetArray) -> NDArray[Any] | None:
         return None if targets.per_step else targets.values

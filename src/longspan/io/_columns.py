@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 from longspan.errors import EmptyDataError, TableError
 from longspan.io._duck import identifier, literal
 
-__all__ = ["Columns", "choose_columns", "first_row"]
+__all__ = ["Columns", "check_there", "choose_columns", "first_row"]
 
 _NUMERIC = {
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
@@ -73,7 +73,7 @@ def choose_columns(
     """Check that the named columns of `rows` are there and fit, and choose features where none are named."""
     named = [name for name in (series, time, *targets, group) if name is not None]
     for name in (*named, *(features or ())):
-        _check_there(name, types)
+        check_there(name, types)
     _check_parts(features or (), targets)
     if time is not None and _kind(types[time]) in _TEXTS:
         _refuse_text(connection, time)
@@ -107,7 +107,8 @@ def _listed(types: Mapping[str, str]) -> str:
     return ", ".join(types)
 
 
-def _check_there(name: str, types: Mapping[str, str]) -> None:
+def check_there(name: str, types: Mapping[str, str]) -> None:
+    """Raise, with a name that is close, for a column that is not among them."""
     if name in types:
         return
     if not isinstance(name, str):

@@ -88,11 +88,17 @@ def is_text_file(source: Any) -> bool:
 
 
 def open_rows(
-    connection: DuckDBPyConnection, source: Any, query: str | None, table: str | None, *, whole_file: bool
+    connection: DuckDBPyConnection,
+    source: Any,
+    query: str | None,
+    table: str | None,
+    *,
+    whole_file: bool,
+    as_text: bool = False,
 ) -> dict[str, str]:
-    """Make the view `rows`, and return the types of its columns by their names."""
+    """Make the view `rows`, and return the types of its columns by their names; `as_text` guesses none of CSV files."""
     if isinstance(source, str | PathLike):
-        _open_file(connection, source, table, _WHOLE_FILE if whole_file else _SAMPLE)
+        _open_file(connection, source, table, _WHOLE_FILE if whole_file else _SAMPLE, as_text=as_text)
     elif source is not None:
         _register(connection, source)
     elif query is None:
@@ -102,8 +108,12 @@ def open_rows(
     return _types(connection, "rows")
 
 
-def _open_file(connection: DuckDBPyConnection, source: str | PathLike[str], table: str | None, sample: int) -> None:
+def _open_file(
+    connection: DuckDBPyConnection, source: str | PathLike[str], table: str | None, sample: int, *, as_text: bool
+) -> None:
     relation = _file_relation(connection, source, table, sample)
+    if as_text:
+        relation = relation.replace(_TYPES, "all_varchar=true")
     try:
         _create_view(connection, "source", f"SELECT * FROM {relation}")
     except TableError:

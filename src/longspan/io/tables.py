@@ -293,7 +293,7 @@ def write_table(path: str | PathLike[str], columns: Mapping[str, Array]) -> None
     ----------
     path : str or path
     columns : dict of str to array of shape (R,)
-        NaN is written as empty.
+        NaN is written as empty, and ``datetime64[D]`` as a date.
 
     Raises
     ------
@@ -318,7 +318,9 @@ def write_table(path: str | PathLike[str], columns: Mapping[str, Array]) -> None
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         shown = ", ".join(f"{name}: {array.shape}" for name, array in arrays.items()) or "none"
         raise TableError(f"columns must have one axis and one length, but are {shown}.")
-    names = ", ".join(identifier(name) for name in arrays)
+    days = [name for name, array in arrays.items() if array.dtype == np.dtype("datetime64[D]")]
+    arrays |= {name: arrays[name].astype("datetime64[us]") for name in days}  # DuckDB takes no days from NumPy
+    names = ", ".join(f"{identifier(name)}{'::DATE' if name in days else ''}" for name in arrays)
     with connected() as connection, replacing(path) as temporary:
         try:
             connection.register("columns", arrays)

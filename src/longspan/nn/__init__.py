@@ -1,6 +1,7 @@
 """torch modules for sequences: recurrent stacks, the feed-forward baseline, pooling and dropout."""
 
 from longspan.nn._stepper import Stepper
+from longspan.nn.attention import ATTENTIONS, Attention, AttentionMemory
 from longspan.nn.dropout import VariationalDropout
 from longspan.nn.feedforward import FeedForward
 from longspan.nn.gru import GRU
@@ -12,10 +13,13 @@ from longspan.nn.views import VIEWS, InputViews
 from longspan.ops import GRUTrace, LSTMState, LSTMTrace, RNNTrace
 
 __all__ = [
+    "ATTENTIONS",
     "GRU",
     "LSTM",
     "RNN",
     "VIEWS",
+    "Attention",
+    "AttentionMemory",
     "ConvStem",
     "FeedForward",
     "GRUTrace",

@@ -13,7 +13,8 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from longspan.errors import ParameterError
 from longspan.nn._layout import spread
 from longspan.nn._recurrent import check_choice
-from longspan.ops import is_dense, row_index, sequence_lengths
+from longspan.nn.steps import rows_before
+from longspan.ops import is_dense, sequence_lengths
 
 VIEWS = ("level", "change", "shape")
 
@@ -128,12 +129,7 @@ class InputViews(nn.Module):
 def _change(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     """Return each row less the one a step before, zero at the first step."""
     first = int(batch_sizes[0])
-    if is_dense(batch_sizes):
-        before = rows[:-first]
-    else:
-        step, sequence, offsets = row_index(batch_sizes)
-        before = rows.index_select(0, (offsets[step[first:] - 1] + sequence[first:]).to(rows.device))
-    return torch.cat([torch.zeros_like(rows[:first]), rows[first:] - before])
+    return torch.cat([torch.zeros_like(rows[:first]), rows[first:] - rows_before(rows, batch_sizes)])
 
 
 def _shape(rows: Tensor, batch_sizes: Tensor) -> Tensor:

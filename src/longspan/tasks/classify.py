@@ -18,12 +18,23 @@ class Classification(Task):
         Multiplies the loss of each target by the weight of its class.
     label_smoothing : float
         Share of the probability that training asks to be spread over all classes; metrics are free of it.
+    temperature : float
+        Divides the logits where they are read as probabilities; above 1 these are less sure than the network, below 1
+        surer. Loss and metrics are free of it.
     """
 
-    def __init__(self, network: nn.Module, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        class_weight: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        temperature: float = 1.0,
+    ) -> None:
         super().__init__(network)
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
+        self.temperature = temperature
 
     def loss(self, inputs: PackedSequence, targets: Tensor, weights: Tensor | None) -> Tensor:
         """Return the mean cross-entropy in nats."""
@@ -44,7 +55,7 @@ class Classification(Task):
 
     def read(self, outputs: Tensor) -> Tensor:
         """Turn logits into probabilities, shape (..., C)."""
-        return outputs.cpu().double().softmax(dim=-1)
+        return (outputs.cpu().double() / self.temperature).softmax(dim=-1)
 
     def _with_class_weight(self, targets: Tensor, weights: Tensor | None) -> Tensor | None:
         if self.class_weight is None:

@@ -1,104 +1,18 @@
-"""Pictures: one look for all, colours that everyone can tell apart, and files that appear whole or not at all."""
+"""Labels and numbers beside what was predicted."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from longspan.cli._output import tell
-from longspan.errors import MissingDependencyError
+from longspan.cli._pictures._look import COLOURS, FAINT, INK, NAMES, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-INK, FAINT, LINE = "#2b2b2b", "#767676", "#d9d9d9"
-# Okabe and Ito's colours, and a line style each, so that nothing hangs on colour alone.
-COLOURS = {"lstm": "#0072B2", "rnn": "#D55E00", "gru": "#009E73", "feedforward": "#CC79A7", "constant": "#767676"}
-LINES = {"lstm": "-", "rnn": "--", "gru": "-.", "feedforward": ":"}
-NAMES = {"lstm": "LSTM", "rnn": "RNN", "gru": "GRU", "feedforward": "feed-forward", "constant": "constant"}
-
-_STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": LINE,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "lines.solid_capstyle": "round",
-    "legend.frameon": False,
-}
 _MOST_CLASSES_NAMED = 30
 _MOST_LETTERS = 40
 _MOST_DOTS = 5000
-
-
-def save_pictures(folder: Path, pictures: Mapping[str, Callable[[], "Figure"]]) -> list[Path]:
-    """Draw into a folder, made if need be; without matplotlib say so in one line, and return nothing."""
-    try:
-        _import_matplotlib()
-    except MissingDependencyError as error:
-        tell("no picture: " + " ".join(str(error).split()))
-        return []
-    from matplotlib import rc_context
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with rc_context(_STYLE):
-        return [_save(draw(), folder / name) for name, draw in pictures.items()]
-
-
-def _import_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401 - only whether it is there
-    except ImportError as error:
-        raise MissingDependencyError("matplotlib", extra="plots", purpose="draw pictures") from error
-
-
-def _save(figure: "Figure", path: Path) -> Path:
-    from longspan.sequences import replacing
-
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150, facecolor="white")
-    return path
-
-
-def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty figure of so many inches."""
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    return Figure((width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-
-
-# Parts of figures ----------------------------------------------------------------------------------
-
-
-def draw_losses(axes: "Axes", histories: Mapping[str, list[dict[str, Any]]]) -> None:
-    """Draw the training loss by epoch, one line for each cell."""
-    for cell, history in histories.items():
-        axes.plot(
-            [record["epoch"] for record in history],
-            [record["loss"] for record in history],
-            color=COLOURS[cell],
-            linestyle=LINES[cell],
-            linewidth=1.8,
-            label=NAMES[cell],
-        )
-    axes.set_xlabel("epoch")
-    axes.grid(axis="y")
-    axes.margins(x=0.02)
 
 
 def draw_confusion(axes: "Axes", truth: "NDArray[Any]", predicted: "NDArray[Any]", *, size: float = 9) -> None:
@@ -126,24 +40,6 @@ def draw_confusion(axes: "Axes", truth: "NDArray[Any]", predicted: "NDArray[Any]
         colour = "white" if right and shares[row, column] > 0.5 else INK if right else COLOURS["rnn"]
         weight = "normal" if right else "bold"
         axes.text(column, row, counts[row, column], ha="center", va="center", color=colour, weight=weight, size=size)
-
-
-# Whole figures -------------------------------------------------------------------------------------
-
-
-def learning_curve(history: list[dict[str, Any]]) -> "Figure":
-    """Draw the loss by epoch, and the loss on the part held out for validation if there is one."""
-    figure = new_figure(6.4, 4)
-    axes = figure.subplots()
-    epochs = [record["epoch"] for record in history]
-    axes.plot(epochs, [record["loss"] for record in history], color=COLOURS["lstm"], linewidth=1.8, label="training")
-    if any("validation_loss" in record for record in history):
-        losses = [record["validation_loss"] for record in history]
-        axes.plot(epochs, losses, color=COLOURS["rnn"], linestyle="--", linewidth=1.8, label="validation")
-        axes.legend()
-    axes.set(title="Loss while training", xlabel="epoch")
-    axes.grid(axis="y")
-    return figure
 
 
 def confusion(truth: "NDArray[Any]", predicted: "NDArray[Any]") -> "Figure":
