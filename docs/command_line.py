@@ -30,7 +30,7 @@ def describe(command: Any) -> list[str]:
     arguments = [p for p in parameters if isinstance(about(p), ArgumentInfo)]
     options = [p for p in parameters if not isinstance(about(p), ArgumentInfo)]
     name = command.name or command.callback.__name__
-    usage = " ".join(["longspan", name, *(about(p).metavar for p in arguments), "[OPTIONS]"])
+    usage = " ".join(["longspan", name, *map(usage_of, arguments), "[OPTIONS]"])
     lines = [f"## {name}", "", plain(command.help), "", "```text", usage, "```", ""]
     if arguments:
         lines += table("Argument", [(f"`{about(p).metavar}`", plain(about(p).help)) for p in arguments])
@@ -38,6 +38,12 @@ def describe(command: Any) -> list[str]:
         rows = [option_row(p) for p in options if about(p).rich_help_panel == panel]
         lines += table(panel or "Option", rows)
     return lines
+
+
+def usage_of(argument: inspect.Parameter) -> str:
+    """Return an argument as it stands in a usage line: in brackets if it may be left out."""
+    needed = argument.default is inspect.Parameter.empty
+    return str(about(argument).metavar) if needed else f"[{about(argument).metavar}]"
 
 
 def about(parameter: inspect.Parameter) -> Any:

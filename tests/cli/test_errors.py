@@ -47,12 +47,22 @@ MISTAKES = [
     (2, "gpu9", ("train", "trials.csv", *TRAIN, "--device", "gpu9")),
     (2, "the classes are down, up", ("train", "trials.csv", *TRAIN, "--class-weight", "left=2")),
     (2, "--task classify", ("train", "trials.csv", *TRAIN, "--task", "regress", "--class-weight", "balanced")),
+    (2, "belongs to --task encode, not to", ("train", "trials.csv", *TRAIN, "--latent-size", "3")),
+    (2, "belongs to --task forecast, not to", ("train", "trials.csv", *TRAIN, "--horizon", "3")),
+    (2, "belongs to --task forecast, not to", ("train", "trials.csv", *TRAIN, "--backtest", "3")),
+    (2, "belongs to --task decode, not to", ("train", "trials.csv", *TRAIN, "--split", " ")),
+    (2, "belongs to --task classify, regress, decode or", ("train", "trials.csv", *TRAIN, "--task", "encode")),
+    (2, "'encode' is not one of", ("compare", "trials.csv", "--task", "encode", *COLUMNS)),
+    (1, "there is no file encoder.longspan", ("train", "trials.csv", *TRAIN, "--pretrained", "encoder.longspan")),
     (2, "has no columns to name", ("train", "x.ts", *TRAIN)),
     (2, "--test-fraction", ("train", "trials.csv", *TRAIN, "--test-fraction", "2")),
     (1, "not a longspan model file", ("predict", "trials.csv", "trials.csv")),
     (1, "there is no file m.longspan", ("predict", "m.longspan", "trials.csv")),
     (2, "No such command 'trian'", ("trian",)),
     (2, "Missing argument", ("predict",)),
+    (2, "Missing argument", ("encode", "m.longspan")),
+    (1, "there is no file m.longspan", ("decode", "m.longspan")),
+    (1, "there is no file m.longspan", ("forecast", "m.longspan")),
 ]
 
 
@@ -118,7 +128,8 @@ def test_model_is_not_replaced_by_predictions(run, model):
 def test_message_of_a_choice_is_one_line(run):
     result = run("train", "trials.csv", "--out", "m", "--json")
     message = json.loads(result.stdout)["error"]["message"]
-    assert message.splitlines()[0] == "Missing option '--task'. Choose from: classify, regress, encode, decode, forecast"
+    tasks = "classify, regress, encode, decode, forecast"
+    assert message.splitlines()[0] == f"Missing option '--task'. Choose from: {tasks}"
     assert "\t" not in message
     result = run("train", "trials.csv", "--task", "clasify", "--out", "m", "--json")
     assert "Value error" not in result.output
@@ -156,6 +167,7 @@ def test_arguments_are_told_as_options(run):
         ("table= must name one", "--table must name one"),
         ("with features=, or with query=.", "with --features, or with --query."),
         ('choose missing="indicator" where', "choose --missing indicator where"),
+        ("Fit with quantiles=(0.05, 0.95), or", "Fit with --quantiles 0.05,0.95, or"),
         ("stem=(2, 2) leaves out; Use stem=None, or", "--stem 2,2 leaves out; Use --stem none, or"),
         ("Set validation_fraction=0 to", "Set --validation-fraction 0 to"),
         ("bidirectional=False", "--no-bidirectional"),

@@ -8,23 +8,38 @@ from importlib.metadata import version
 
 import pytest
 
-from longspan.cli._options import NETWORK, TRAINING
+from longspan import estimators
+from longspan.cli._columns import _TASKS, Columns
+from longspan.cli._models import _ESTIMATORS
+from longspan.cli._options import Task
 from longspan.cli._output import plain, shown
-from longspan.estimators import LSTMClassifier, LSTMRegressor
+from longspan.cli._parameters import all_parameters
 
 # Parameters that are no option of this name: they come from the data options, or have no meaning in one run.
-ELSEWHERE = {"per_step", "pretrained", "random_state", "verbose", "warm_start"}
+ELSEWHERE = {"per_step", "random_state", "verbose", "warm_start", "source", "target"}
 
 
-def test_table_of_options_is_that_of_the_estimators():
-    signatures = (inspect.signature(kind).parameters for kind in (LSTMClassifier, LSTMRegressor))
-    defaults = {name: parameter.default for of_one in signatures for name, parameter in of_one.items()}
-    written = {row.name: row.default for row in (*NETWORK, *TRAINING)}
-    assert written == {name: default for name, default in defaults.items() if name not in ELSEWHERE}
+@pytest.mark.parametrize("task", list(Task))
+def test_table_of_options_is_that_of_the_estimator(task):
+    signature = inspect.signature(getattr(estimators, _ESTIMATORS[task])).parameters
+    defaults = {name: parameter.default for name, parameter in signature.items() if name not in ELSEWHERE}
+    assert {row.name: row.default_for(task) for row in all_parameters() if task in row.tasks} == defaults
+
+
+def test_no_parameter_stands_in_two_tables():
+    names = [row.name for row in all_parameters()]
+    assert len(names) == len(set(names))
+
+
+def test_tables_name_tasks_and_columns_that_there_are():
+    for row in all_parameters():
+        assert {*row.tasks, *row.others} <= {*Task}
+    assert set(_TASKS) <= set(Columns.__dataclass_fields__)
+    assert {task for tasks in _TASKS.values() for task in tasks} <= {*Task}
 
 
 def test_switches_are_the_parameters_that_are_true_or_false():
-    for row in (*NETWORK, *TRAINING):
+    for row in all_parameters():
         assert (row.metavar == "") == isinstance(row.default, bool), row.name
 
 

@@ -39,18 +39,18 @@ def test_pinball_and_coverage_by_hand() -> None:
 
 
 def test_seasonal_naive_repeats_the_season_and_knows_its_errors() -> None:
-    past = np.array([0.0, 10.0, 1.0, 12.0, 3.0, 13.0])[:, None]
-    point, quantiles = simple_forecast(past, 3, 2, (0.0 + 1e-12, 0.5, 1.0 - 1e-12))
+    past = np.array([0.0, 10.0, -1.0, 12.0, 3.0, 13.0])[:, None]
+    point, quantiles = simple_forecast(past, 3, 2, (0.1, 0.5, 0.9))
     assert point.ravel().tolist() == [3, 13, 3]
-    one_season = [1, 2, 2, 1]
-    two_seasons = [3, 3]
-    np.testing.assert_allclose(quantiles[0, 0] - 3, np.quantile(one_season, [0, 0.5, 1]), atol=1e-9)
-    np.testing.assert_allclose(quantiles[2, 0] - 3, np.quantile(two_seasons, [0, 0.5, 1]), atol=1e-9)
+    one_season = np.quantile([1, 2, 4, 1], 0.8)
+    two_seasons = np.quantile([3, 3], 0.8)
+    np.testing.assert_allclose(quantiles[0, 0], [3 - one_season, 3, 3 + one_season])
+    np.testing.assert_allclose(quantiles[2, 0], [3 - two_seasons, 3, 3 + two_seasons])
 
 
 def test_the_last_value_is_carried_over_gaps() -> None:
     past = np.array([1.0, 4.0, np.nan, 6.0, np.nan])[:, None]
-    point, quantiles = simple_forecast(past, 2, 0, (0.5,))
+    point, quantiles = simple_forecast(past, 2, 0, (0.75,))
     assert point.ravel().tolist() == [6, 6]
     np.testing.assert_allclose(quantiles.ravel() - 6, [np.median([3, 2]), np.median([2])])
 

@@ -399,6 +399,8 @@ def of_numbers() -> LSTMDecoder:
         (lambda: decoder(attention="cosine").fit(WORDS, WORDS), ParameterError, "attention is None or one of"),
         (lambda: decoder(scheduled_sampling=2).fit(WORDS, WORDS), ParameterError, "scheduled_sampling must be"),
         (lambda: decoder(bptt_steps=0).fit(WORDS, WORDS), ParameterError, "bptt_steps must be"),
+        (lambda: decoder(hidden_size="many").fit(WORDS, WORDS), ParameterError, "hidden_size must be .* 'many'"),
+        (lambda: decoder(hidden_size=0).fit(WORDS, WORDS), ParameterError, "hidden_size must be .* 0"),
         (lambda: decoder(validation_fraction=0.01).fit(None, ["a"]), ParameterError, "one target of 2 steps"),
     ],
 )

@@ -24,6 +24,18 @@ class TestTimes:
         assert table.times is not None
         assert table.times.tolist() == [time.astype("datetime64[us]").item() for time in hours]
 
+    def test_months_are_their_first_days(self, tmp_path: Path) -> None:
+        (tmp_path / "x.csv").write_text("s,t,x\na,2024-10,3\na,2024-09,2\na,2023-12,1\n")
+        table = read_table(tmp_path / "x.csv", series="s", time="t")
+        assert table.sequences[0].ravel().tolist() == [1, 2, 3]
+        assert table.times is not None
+        assert table.times.astype("datetime64[D]").astype(str).tolist() == ["2023-12-01", "2024-09-01", "2024-10-01"]
+
+    def test_months_beside_other_text_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "x.csv").write_text("s,t,x\na,2024-10,3\na,2024-13,2\n")
+        with pytest.raises(TableError, match="'t' is text"):
+            read_table(tmp_path / "x.csv", series="s", time="t")
+
     def test_text_is_refused_with_examples(self, tmp_path: Path) -> None:
         rows = "".join(f"a,day {day},1\n" for day in (9, 10, 11, 12))
         (tmp_path / "x.csv").write_text(f"s,t,x\n{rows}")

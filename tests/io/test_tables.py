@@ -328,6 +328,13 @@ class TestWriteTable:
         assert table.targets.tolist() == ["no", "yes"]
         assert list(tmp_path.iterdir()) == [path]
 
+    def test_days_are_written_as_dates(self, tmp_path: Path) -> None:
+        days = np.array(["2024-02-29", "2024-03-01"], "datetime64[D]")
+        write_table(tmp_path / "x.csv", {"day": days})
+        assert (tmp_path / "x.csv").read_text("utf-8").split() == ["day", "2024-02-29", "2024-03-01"]
+        write_table(tmp_path / "x.parquet", {"day": days})
+        assert duckdb.sql(f"SELECT typeof(day) FROM '{tmp_path / 'x.parquet'}'").fetchall() == [("DATE",)] * 2
+
     def test_refuses(self, tmp_path: Path) -> None:
         with pytest.raises(FormatError, match=r"must end in one of \.csv"):
             write_table(tmp_path / "x.xlsx", {"a": np.zeros(2)})

@@ -13,10 +13,9 @@ from torch.nn.utils.rnn import PackedSequence
 from longspan import Sequences
 from longspan.data import PairBatches, StreamBatches, take_sources
 from longspan.errors import ParameterError
-from longspan.ops import row_index
+from longspan.nn.packed import row_index, rows_before
 from longspan.tasks import CELLS, DecoderConfig, Decoding, SequenceDecoder, count_decoder_parameters
 from longspan.tasks.beam import beam_search
-from longspan.tasks.decoder_network import rows_before
 from longspan.tasks.generate import draw, generate
 
 STOP = 3

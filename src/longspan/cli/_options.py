@@ -76,4 +76,6 @@ def refuse_misplaced(task: Task, given: Iterable[tuple[str, Collection[str]]]) -
     """Raise for the first option, named beside the tasks that have it, of another task than this."""
     for flag, tasks in given:
         if task not in tasks:
-            raise typer.BadParameter(f"belongs to --task {' or '.join(tasks)}, not to {task}.", param_hint=flag)
+            *most, last = tasks
+            owners = f"{', '.join(most)} or {last}" if most else last
+            raise typer.BadParameter(f"belongs to --task {owners}, not to {task}.", param_hint=flag)

@@ -25,7 +25,7 @@ _NAMES = {*("series", "time", "target", "features", "group", "query", "table"), 
 _NAMES |= {row.name for row in all_parameters()}
 _ARGUMENT = re.compile(
     rf"(?<![\w.-])(?P<name>{'|'.join(sorted(_NAMES))})="
-    r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|\([\w, '"]*\)|-?\d+(?:\.\d+)?|\w+)?"""
+    r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|\([\w., '"]*\)|-?\d+(?:\.\d+)?|\w+)?"""
 )
 
 BAD_USAGE, FAILURE, INTERRUPTED = 2, 1, 130

@@ -80,7 +80,7 @@ def _shown(default: Any) -> str:
 
 NETWORK = (
     Parameter("cell", "NAME", "lstm", "What runs over the steps: lstm, rnn, gru or feedforward."),
-    Parameter("hidden_size", "N", 64, "Hidden units of each layer and direction.", others={"decode": 128}),
+    Parameter("hidden_size", "N", 64, "Hidden units of each layer and direction.", others={"decode": "auto"}),
     Parameter("num_layers", "N", 1, "Layers on top of each other."),
     Parameter("bidirectional", "", True, "Read each sequence in both directions, or only forwards.", tasks=_READERS),
     Parameter(

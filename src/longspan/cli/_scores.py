@@ -58,6 +58,16 @@ def constant(task: Task, training: Examples, truth: "NDArray[Any]") -> "NDArray[
     return np.broadcast_to(learned.mean(axis=0), truth.shape)
 
 
+def mean_of_known(values: "NDArray[Any]", axis: int) -> "NDArray[Any]":
+    """Return means along an axis over what is a number; NaN where nothing is."""
+    import numpy as np
+
+    known = np.isfinite(values)
+    counts = known.sum(axis=axis)
+    means = np.where(known, values, 0.0).sum(axis=axis) / np.maximum(counts, 1)
+    return np.where(counts > 0, means, np.nan)
+
+
 def flat(predicted: Any) -> "NDArray[Any]":
     """Return predictions with one row a target: a sequence, or a step."""
     import numpy as np

@@ -45,7 +45,9 @@ class Compared(StrEnum):
 
 @with_groups(
     columns=DATA_OPTIONS,
-    parameters=estimator_parameters(without={"cell"}, tasks=[*Compared], panels=("Classify", "Network", "Training")),
+    parameters=estimator_parameters(
+        without={"cell", "pretrained"}, tasks=[*Compared], panels=("Classify", "Network", "Training")
+    ),
 )
 def compare(
     data: Source,

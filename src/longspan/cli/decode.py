@@ -18,9 +18,10 @@ from longspan.cli._tasks.decode import NAMES, attention_picture, decoder_scores,
 if TYPE_CHECKING:
     from longspan.cli._rows import Rows
 
-HELP = """Answer with texts, or draw texts by chance, with a model of train --task decode.
-
-A model that was trained without sources needs no DATA, and draws --sample 1 text unless told otherwise."""
+HELP = (
+    "Answer with texts, or draw texts by chance, with a model of train --task decode.\n\n"
+    "A model that was trained without sources needs no DATA, and draws one text unless --sample says how many."
+)
 EXAMPLES = """For example:
 
   longspan decode g2p.longspan new.csv --beam-width 4 --out answers.csv
@@ -31,7 +32,7 @@ EXAMPLES = """For example:
 def decode(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file that longspan train --task decode wrote.")],
     data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="What to answer, with the columns of training.")
+        str | None, typer.Argument(metavar="DATA", help="What to answer, with the columns of training.")
     ] = None,
     *,
     beam_width: Annotated[int, typer.Option(help="Beginnings kept in view; 1 is greedy.")] = 1,
@@ -40,7 +41,7 @@ def decode(
     ] = None,
     sample: Annotated[int | None, typer.Option(help="Draw so many texts, for each source.")] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="Below 1 what is probable gets more so.", show_default="1", min=0)
+        float | None, typer.Option(metavar="X", help="Below 1 what is probable gets more so.", show_default="1", min=0)
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Draw from so many of the most probable symbols only.")] = None,
     prefix: Annotated[
@@ -121,7 +122,7 @@ def _texts(
         predicted = decoder.predict(sources, beam_width=beam_width, max_length=max_length)
         return _give(output, _rows(pairs, columns, [[answer] for answer in predicted]), out, "predictions")
     if "prefix" in drawing:
-        drawing = drawing | {"prefix": read_prefix(drawing["prefix"], columns.split)}
+        drawing = drawing | {"prefix": read_prefix(decoder, drawing["prefix"], columns.split)}
     drawn = decoder.sample(1 if sample is None else sample, sources, max_length=max_length, **drawing)
     return _give(output, _rows(pairs, columns, [drawn] if sources is None else drawn, numbered=True), out, "samples")
 

@@ -19,10 +19,11 @@ from longspan.cli._tasks.encode import channel_names, read_to_encode
 if TYPE_CHECKING:
     from longspan.cli._rows import Rows
 
-HELP = """Turn sequences into the numbers that stand for them, with a model of train --task encode.
-
-The score of a sequence says how normal it is: 0 is as the average of training, -3 three standard deviations
-stranger."""
+HELP = (
+    "Turn sequences into the numbers that stand for them, with a model of train --task encode.\n\n"
+    "The score of a sequence says how normal it is: 0 is as the average of training, -3 three standard deviations "
+    "stranger."
+)
 EXAMPLES = """For example:
 
   longspan encode trials.longspan new.csv --out latents.csv

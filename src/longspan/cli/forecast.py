@@ -21,10 +21,11 @@ from longspan.errors import ModelFileError
 if TYPE_CHECKING:
     from longspan.cli._rows import Rows
 
-HELP = """Forecast how series go on, with a model of train --task forecast.
-
-Without DATA the series of training go on from their ends. What is known of steps to come (--known, when training)
-stands in DATA, in rows after the last value, one for each step."""
+HELP = (
+    "Forecast how series go on, with a model of train --task forecast.\n\n"
+    "Without DATA the series of training go on from their ends. What is known of steps to come (--known of train) "
+    "stands in DATA, in rows after the last value, one for each step."
+)
 EXAMPLES = """For example:
 
   longspan forecast sales.longspan --horizon 12 --out forecast.csv
@@ -35,7 +36,7 @@ EXAMPLES = """For example:
 def forecast(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file that longspan train --task forecast wrote.")],
     data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="The past of these series or of others; else of training.")
+        str | None, typer.Argument(metavar="DATA", help="The past of these series or of others; else of training.")
     ] = None,
     *,
     horizon: Annotated[

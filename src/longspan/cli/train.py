@@ -1,7 +1,8 @@
 """``longspan train``: learn from a table, a ``.ts`` file or a text, test on a part held out, write a model file."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,16 +10,18 @@ import typer
 
 from longspan.cli._columns import ALL_DATA_OPTIONS, Columns
 from longspan.cli._models import check_can_write, facts_of, make_estimator
-from longspan.cli._options import Json, Task, Verbose, with_groups
+from longspan.cli._options import Group, Json, Task, Verbose, option, with_groups
 from longspan.cli._output import INTERRUPTED, Output, counted, fail
 from longspan.cli._parameters import estimator_parameters
 from longspan.cli._pictures import save_pictures
 from longspan.cli._tasks import JOBS, Job, Plan, Tested
 
-HELP = """Train a model on a table with one row per step, on texts, or on a .ts file, and test it.
-
-A fifth of the sequences, pairs or text is held out to test on. What forecasts is trained on everything; a copy of it
-is tested that has not seen the last horizon of each series."""
+HELP = (
+    "Train a model on a table with one row per step, on texts, or on a .ts file, and test it.\n\n"
+    "A fifth of the sequences, pairs or text is held out to test on. A forecaster learns from everything; tested is a "
+    "copy of it that has not seen the last horizon of each series.\n\n"
+    "Options in the panels Classify, Encode, Decode and Forecast belong to that task."
+)
 EXAMPLES = """For example:
 
   longspan train trials.csv --task classify --series trial --time ms --target answer --out answer.longspan
@@ -31,7 +34,22 @@ EXAMPLES = """For example:
   longspan train sales.csv --task forecast --series shop --time date --target sales --horizon 12 --out sales.longspan"""
 
 
-@with_groups(columns=ALL_DATA_OPTIONS, parameters=estimator_parameters())
+_BACKTEST = option(
+    "backtest",
+    int | None,
+    metavar="N",
+    help="Origins to test forecasts from, each a training of its own; 0 for none.",
+    min=0,
+    show_default="1",
+    rich_help_panel="Forecast",
+)
+
+
+@with_groups(
+    columns=ALL_DATA_OPTIONS,
+    backtest=Group((_BACKTEST,), lambda backtest: backtest),
+    parameters=estimator_parameters(),
+)
 def train(
     data: Annotated[
         str,
@@ -45,18 +63,10 @@ def train(
     out: Annotated[Path, typer.Option(metavar="MODEL", help="The model file to write.", show_default=False)],
     columns: Columns,
     parameters: dict[str, Any],
+    backtest: int | None,
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Data to test on, in place of a part.")] = None,
     test_fraction: Annotated[
-        float | None, typer.Option(help="Share to test on; 0 for none.", max=0.99, show_default="0.2")
-    ] = None,
-    backtest: Annotated[
-        int | None,
-        typer.Option(
-            help="Origins to test forecasts from, a training each; 0 for none.",
-            min=0,
-            show_default="1",
-            rich_help_panel="Forecast",
-        ),
+        float | None, typer.Option(metavar="SHARE", help="Share to test on; 0 for none.", max=0.99, show_default="0.2")
     ] = None,
     random_state: Annotated[int, typer.Option(help="Seed of the test part and of training.", min=0)] = 0,
     pictures: Annotated[
@@ -85,10 +95,11 @@ def train(
         "seconds": time.perf_counter() - began,
         "model": out,
     }
-    _say_training(output, job, result)
+    _say_training(output, job, job.amount(training), result)
     draws: dict[str, Any] = {"learning-curve.png": lambda: _learning_curve(estimator)}
     if testing is not None:
-        tested = job.test(estimator, training, testing, plan)
+        with _model_stays(out, json=json):
+            tested = job.test(estimator, training, testing, plan)
         result |= tested.result
         draws |= tested.pictures
         _say_test(output, tested)
@@ -108,9 +119,18 @@ def _fit_and_save(job: Job[Any], estimator: Any, training: Any, out: Path, *, js
         fail(message, "KeyboardInterrupt", INTERRUPTED, json=json)
 
 
-def _say_training(output: Output, job: Job[Any], result: Mapping[str, Any]) -> None:
+@contextmanager
+def _model_stays(out: Path, *, json: bool) -> Iterator[None]:
+    """Say, where Ctrl-C ends the test, that the model is there already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        message = f"interrupted while testing. The model is in {out}."
+        fail(message, "KeyboardInterrupt", INTERRUPTED, json=json)
+
+
+def _say_training(output: Output, job: Job[Any], learned: str, result: Mapping[str, Any]) -> None:
     reason = {"no_improvement": " (no more improvement)", "diverged": " (diverged)"}.get(result["stop_reason"], "")
-    learned = counted(result["data"]["train"], job.unit, "series" if job.unit == "series" else "")
     epochs = counted(result["epochs"], "epoch")
     output.say(
         f"trained on {learned}: {result['cell']}, {result['parameters']:,} parameters, "

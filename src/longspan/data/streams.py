@@ -59,9 +59,10 @@ class StreamBatches:
     Examples
     --------
     >>> batches = StreamBatches(None, Sequences.from_list([[0.0, 1.0, 2.0, 3.0, 4.0]]), batch_size=2, steps=2)
-    >>> [batch.targets.data.ravel().tolist() for batch in batches.longest_first()]
-    [[0.0, 3.0, 1.0, 4.0], [2.0]]
-    >>> batch.inputs.before.tolist(), batch.inputs.carried.tolist()
+    >>> first, second = batches.longest_first()
+    >>> first.targets.data.ravel().tolist(), second.targets.data.ravel().tolist()
+    ([0.0, 3.0, 1.0, 4.0], [2.0])
+    >>> second.inputs.before.tolist(), second.inputs.carried.tolist()
     ([[1.0]], [0])
     """
 

@@ -257,7 +257,7 @@ def simple_forecast(past: Floats, horizon: int, season: int, levels: tuple[float
     -------
     point : ndarray, shape (horizon, K)
     quantiles : ndarray, shape (horizon, K, Q)
-        The errors at each step were measured at every origin in the past.
+        The point, and as far on each side as the absolute errors at that step of every origin in the past say.
 
     Examples
     --------
@@ -273,14 +273,19 @@ def simple_forecast(past: Floats, horizon: int, season: int, levels: tuple[float
     for step in steps:
         lag = season * (1 + step // season) if season > 1 else 1 + step
         errors = past[lag:] - carried[:-lag] if lag < len(past) else np.zeros((1, past.shape[1]))
-        quantiles[step] = point[step, :, None] + _quantiles(errors, levels)
+        quantiles[step] = point[step, :, None] + _distances(errors, levels)
     return point, quantiles
 
 
-def _quantiles(errors: Floats, levels: tuple[float, ...]) -> Floats:
-    """Return quantiles of each column, shape (K, Q); 0 where no error is known."""
-    known = np.where(np.isnan(errors).all(axis=0), 0.0, errors)
-    return np.asarray(np.nanquantile(known, levels, axis=0).T)
+def _distances(errors: Floats, levels: tuple[float, ...]) -> Floats:
+    """Return how far from the point forecast the quantiles lie, shape (K, Q); 0 where no error is known.
+
+    On both sides alike, so that the point forecast is the median: as far as the share of absolute errors that the
+    interval between a level and its opposite should hold.
+    """
+    sizes = np.abs(np.where(np.isnan(errors).all(axis=0), 0.0, errors))
+    sides = 2.0 * np.array(levels) - 1.0
+    return np.asarray((np.sign(sides)[:, None] * np.nanquantile(sizes, np.abs(sides), axis=0)).T)
 
 
 def _carried(past: Floats) -> Floats:

@@ -20,6 +20,9 @@ _BPTT_STEPS, _BPTT_STEPS_OF_ANSWERS = 128, 1024
 
 _TRAINING_STEPS, _FEWEST_EPOCHS = 1500, 15
 
+_LONG_TEXT = 100_000
+"""Steps of targets without sources from which a larger network pays."""
+
 _STEPS_TO_LEARN_FROM = 200
 """Targets of fewer steps in all are not worth a part held out."""
 
@@ -61,7 +64,7 @@ def decoder_choices(shape: PairShape, source: str, target: str) -> dict[str, Any
     steps_an_epoch = shape.n_steps // (batch_size * bptt_steps) if in_pieces else shape.n_pairs // batch_size
     hold_out = shape.n_pairs >= _FEW or (shape.n_pairs == 1 and not answers and shape.n_steps >= _STEPS_TO_LEARN_FROM)
     return {
-        "hidden_size": 128 if answers else 256,
+        "hidden_size": 256 if shape.n_steps >= _LONG_TEXT and not answers else 128,
         "dropout": 0.3 if target == "symbols" else 0.1,
         "init": "forget_bias",
         "max_epochs": max(_FEWEST_EPOCHS, -(-_TRAINING_STEPS // max(1, steps_an_epoch))),

@@ -148,7 +148,7 @@ class SequenceDecoding(NetworkEstimator):
             groups=numbered,
         )
         self._measure_targets(pairs)
-        self.recipe_ = self._choose_recipe(pairs)
+        self.recipe_ = self._choose_recipe(pairs, goes_on=goes_on)
         seed = self._draw_seed()
         held_out = pairs.hold_out(self.recipe_.validation_fraction, how=self.validation_split, seed=seed)
         self._train(held_out, seed, goes_on=goes_on)
@@ -181,11 +181,13 @@ class SequenceDecoding(NetworkEstimator):
             longest = max(longest, self.longest_target_)
         self.longest_target_, self._same_length = longest, same
 
-    def _choose_recipe(self, pairs: PairSet) -> Any:
-        sources = pairs.sources
+    def _choose_recipe(self, pairs: PairSet, *, goes_on: bool = False) -> Any:
+        sources, parameters = pairs.sources, self.get_params(deep=False)
+        if goes_on and parameters["hidden_size"] == "auto":
+            parameters["hidden_size"] = self.network_.config.hidden_size
         features = 1 if sources is None else sources.n_features if isinstance(sources, Sequences) else sources.shape[1]
         return choose_decoder_recipe(
-            self.get_params(deep=False),
+            parameters,
             PairShape.of(pairs),
             source=self.source_,
             target=self.target_,

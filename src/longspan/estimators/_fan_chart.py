@@ -29,7 +29,7 @@ def fan_chart(
         low, high = quantiles[:, inner], quantiles[:, -1 - inner]
         share = round(100 * (levels[-1 - inner] - levels[inner]))
         name = f"{share}% interval" if label else None
-        axes.fill_between(times, low, high, color=_BAND, alpha=0.18, linewidth=0, label=name)
+        axes.fill_between(times, low, high, color=_BAND, alpha=0.16 + 0.16 * inner / pairs, linewidth=0, label=name)
     if 0.5 in levels:
         name = "median forecast" if label else None
         axes.plot(times, quantiles[:, levels.index(0.5)], color=_LINE, linewidth=1.8, label=name)

@@ -164,7 +164,8 @@ def _check_choices(parameters: dict[str, Any]) -> None:
     flags = {"bidirectional", "calibrate", "match_parameters", "per_step", "variational", "warm_start"}
     if "attention" in parameters and parameters["attention"] not in (None, *nn.ATTENTIONS):
         raise ParameterError(
-            f"attention is None or one of {', '.join(map(repr, nn.ATTENTIONS))}, but it was {parameters['attention']!r}."
+            f"attention is None or one of {', '.join(map(repr, nn.ATTENTIONS))}, but it was "
+            f"{parameters['attention']!r}."
         )
     for name in flags & parameters.keys():
         if not isinstance(parameters[name], bool | np.bool_):
@@ -210,8 +211,10 @@ NUMBERS: dict[str, tuple[bool, float, float, tuple[str | None, ...]]] = {
 
 
 def _check_numbers(parameters: dict[str, Any]) -> None:
+    of_a_decoder = "bptt_steps" in parameters
     for name in NUMBERS.keys() & parameters.keys():
-        check_number(name, parameters[name])
+        if name != "hidden_size" or not of_a_decoder or parameters[name] != "auto":  # a decoder chooses its size
+            check_number(name, parameters[name])
     if parameters.get("validation_folds") == 1:
         raise ParameterError(
             "validation_folds is 1, but a fold is learned from while another is held out: it must be 2 or more.\n"

@@ -50,7 +50,7 @@ class LSTMDecoder(SequenceGenerating):
     attention : {"dot", "additive"} or None, default "dot"
         How the decoder finds its place in a source with steps (see `longspan.nn.Attention`), or None: the decoder
         then has nothing but the last state of the encoder.
-    hidden_size : int, default 128
+    hidden_size : int or "auto", default "auto"
         Hidden units H of each layer of the decoder, and of the encoder in each direction.
     {parameters}
     label_smoothing : float or "auto", default "auto"
@@ -86,11 +86,11 @@ class LSTMDecoder(SequenceGenerating):
 
     Notes
     -----
-    What each ``"auto"`` becomes is found in ``recipe_`` after fitting. Labels are smoothed by 0.1 where symbols answer
-    a source. A tenth of the pairs, 1,000 at most, is held out of 50 or more, and the weights of the best epoch are
-    kept; of a single text, the last tenth. Batches hold 16, 32 or 64 pairs; targets longer than 128 steps (1,024 with a
-    source) are learned in pieces, up to 32 side by side. There are at least 15 passes, and on small sets as many as
-    make 1,500 training steps.
+    What each ``"auto"`` becomes is found in ``recipe_`` after fitting. There are 128 hidden units, and 256 for targets
+    without sources of 100,000 steps or more. Labels are smoothed by 0.1 where symbols answer a source. A tenth of the
+    pairs, 1,000 at most, is held out of 50 or more, and the weights of the best epoch are kept; of a single text, the
+    last tenth. Batches hold 16, 32 or 64 pairs; targets longer than 128 steps (1,024 with a source) are learned in
+    pieces, up to 32 side by side. There are at least 15 passes, and on small sets as many as make 1,500 training steps.
 
     Numbers are predicted as the mean of a normal distribution whose spread is the same at every step, and with it the
     probability that the sequence has ended.
@@ -114,7 +114,7 @@ class LSTMDecoder(SequenceGenerating):
     approaches to attention-based neural machine translation".
     """
 
-    hidden_size: int = 128
+    hidden_size: int | str = "auto"  # type: ignore[assignment]  # a text asks for more than an answer
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Self:

@@ -34,11 +34,13 @@ class Columns:
     targets: tuple[str, ...]
     group: str | None
     types: Mapping[str, str]
+    months: bool = False
+    """Whether the time is text such as 2024-05, which stands for the first day of the month."""
 
     def select(self) -> str:
         """Return SQL for the rows, as s, t, f0, f1, ..., y0, y1, ..., g, sorted by s and t."""
         parts = [f"{self._plain(self.series)} AS s"]
-        parts.append("row_number() OVER () AS t" if self.time is None else f"{self._plain(self.time)} AS t")
+        parts.append(f"{self._time()} AS t")
         parts += [f"{self._number(name)} AS f{j}" for j, name in enumerate(self.features)]
         parts += [f"{self._plain(name)} AS y{k}" for k, name in enumerate(self.targets)]
         if self.group is not None:
@@ -48,6 +50,11 @@ class Columns:
     def missing(self, name: str) -> str:
         """Return SQL for whether `value`, of the column `name`, is missing."""
         return "value IS NULL" + (" OR isnan(value)" if self.types[name] in _FLOATS else "")
+
+    def _time(self) -> str:
+        if self.time is None:
+            return "row_number() OVER ()"
+        return f"CAST({identifier(self.time)} || '-01' AS TIMESTAMP)" if self.months else self._plain(self.time)
 
     def _plain(self, name: str) -> str:
         if self.types[name] in _FLOATS:
@@ -75,8 +82,11 @@ def choose_columns(
     for name in (*named, *(features or ())):
         check_there(name, types)
     _check_parts(features or (), targets)
+    months = False
     if time is not None and _kind(types[time]) in _TEXTS:
-        _refuse_text(connection, time)
+        months = _holds_months(connection, time)
+        if not months:
+            _refuse_text(connection, time)
     for name in features or ():
         _check_numeric(connection, name, types[name], series)
     if features is None:
@@ -87,7 +97,7 @@ def choose_columns(
     if not features:
         _check_rows(connection)
         raise TableError(f"no numeric column is left for the features. The columns are: {_listed(types)}.")
-    return Columns(series, time, tuple(features), tuple(targets), group, types)
+    return Columns(series, time, tuple(features), tuple(targets), group, types, months)
 
 
 def first_row(connection: DuckDBPyConnection, name: str, condition: str, shown: str) -> tuple[int, str, str]:
@@ -133,6 +143,14 @@ def _check_parts(features: Sequence[str], targets: Sequence[str]) -> None:
 def _check_rows(connection: DuckDBPyConnection) -> None:
     if not connection.execute("SELECT 1 FROM rows LIMIT 1").fetchall():
         raise EmptyDataError("the table has no rows.")
+
+
+_MONTH = f"regexp_full_match(value, {literal('[0-9]{4}-(0[1-9]|1[0-2])')})"
+
+
+def _holds_months(connection: DuckDBPyConnection, time: str) -> bool:
+    """Whether a column of text has months, as 2024-05, and nothing else."""
+    return bool(_count(connection, time, _MONTH)) and not _count(connection, time, f"NOT {_MONTH}")
 
 
 def _refuse_text(connection: DuckDBPyConnection, time: str) -> None:

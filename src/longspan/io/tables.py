@@ -92,7 +92,7 @@ def read_table(
         The column that says which series a row belongs to. Series come out in rising order of it.
     time : str, optional
         The column that orders the rows of a series; the order of the file without it. It holds numbers or
-        times, and no text; a time with an offset is read as the instant, in UTC.
+        times, or months such as 2024-05, and no other text; a time with an offset is read as the instant, in UTC.
     features : str or list of str, optional
         The columns to learn from; every other numeric column without it.
     target : str or list of str, optional
@@ -320,7 +320,9 @@ def write_table(path: str | PathLike[str], columns: Mapping[str, Array]) -> None
         raise TableError(f"columns must have one axis and one length, but are {shown}.")
     days = [name for name, array in arrays.items() if array.dtype == np.dtype("datetime64[D]")]
     arrays |= {name: arrays[name].astype("datetime64[us]") for name in days}  # DuckDB takes no days from NumPy
-    names = ", ".join(f"{identifier(name)}{'::DATE' if name in days else ''}" for name in arrays)
+    names = ", ".join(
+        f"{identifier(name)}::DATE AS {identifier(name)}" if name in days else identifier(name) for name in arrays
+    )
     with connected() as connection, replacing(path) as temporary:
         try:
             connection.register("columns", arrays)

@@ -20,7 +20,7 @@ def read_texts(
 ) -> dict[str, list[str]]:
     """Read columns of text, in the order of the file.
 
-    In CSV and TSV files numbers are kept as they are written: ``007`` is no 7.
+    In CSV and TSV files numbers are kept as they are written: ``007`` is no 7. A query needs types, and makes it one.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def read_texts(
     """
     try:
         with connected() as connection:
-            types = open_rows(connection, source, query, table, whole_file=True, as_text=True)
+            types = open_rows(connection, source, query, table, whole_file=True, as_text=query is None)
             for name in columns:
                 check_there(name, types)
             parts = ", ".join(f"CAST({identifier(name)} AS VARCHAR) AS c{n}" for n, name in enumerate(columns))

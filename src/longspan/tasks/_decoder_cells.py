@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longspan import nn
 from longspan.errors import ParameterError
-from longspan.ops import last_rows, row_index
+from longspan.nn.packed import last_steps, prolonged
 
 
 class DecoderCell(torch.nn.Module):
@@ -81,6 +81,7 @@ class WindowCell(DecoderCell):
     def __init__(self, network: nn.FeedForward) -> None:
         super().__init__()
         self.network = network
+        self.mean = nn.Pooling("mean", network.output_size)
         self.output_size = self.summary_size = network.output_size
         self.start_size = network.window * network.input_size
 
@@ -93,20 +94,13 @@ class WindowCell(DecoderCell):
 
     def advance(self, rows: PackedSequence, state: tuple[Tensor, ...]) -> tuple[PackedSequence, tuple[Tensor, ...]]:
         # The steps before are put in front of each sequence, and their outputs are dropped again.
-        window, count = self.network.window, int(rows.batch_sizes[0])
-        longer = torch.cat([rows.batch_sizes.new_full((window,), count), rows.batch_sizes])
-        data = torch.cat([state[0].flatten(0, 1), rows.data])
-        output = self.network(PackedSequence(data, longer)).data[window * count :]
-        first = last_rows(rows.batch_sizes)
-        steps = row_index(rows.batch_sizes).step[first] + 1  # how far each sequence went
-        offsets = longer.cumsum(0) - longer
-        index = offsets[steps + torch.arange(window).unsqueeze(1)] + torch.arange(count)
-        kept = data.index_select(0, index.flatten().to(data.device)).view(window, count, -1)
-        return rows._replace(data=output), (kept,)
+        longer = prolonged(rows, state[0])
+        output = self.network(longer).data[state[0].shape[:2].numel() :]
+        return rows._replace(data=output), (last_steps(longer, self.network.window),)
 
     def read(self, rows: PackedSequence) -> tuple[PackedSequence, Tensor]:
         output = self.network(rows)
-        summary = nn.Pooling("mean", self.output_size)(output)
+        summary: Tensor = self.mean(output)
         return output, summary
 
 

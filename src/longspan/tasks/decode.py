@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from longspan.errors import ParameterError
-from longspan.ops import row_index
-from longspan.tasks.decoder_network import DecoderState, Encoded, SequenceDecoder, rows_before
+from longspan.nn.packed import row_index, rows_before
+from longspan.tasks.decoder_network import DecoderState, Encoded, SequenceDecoder
 from longspan.tasks.generate import draw
 from longspan.tasks.task import Task, weighted_mean, weighted_sums
 

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from longspan import nn
-from longspan.ops import is_dense, row_index, sequence_lengths
+from longspan.nn.packed import framed, padded_rows, row_index, rows_before, sequence_lengths
 from longspan.tasks._decoder_cells import DecoderCell, make_cell
 
 SOURCES = ("nothing", "vector", "numbers", "symbols")
@@ -183,7 +183,7 @@ class SequenceDecoder(torch.nn.Module):
             return Encoded(None, None, DecoderState(self.cell.zero_state(count), steps))
         memory = None
         if isinstance(source, PackedSequence):
-            rows = self._framed(self._look_at(source))
+            rows = framed(self._look_at(source), self.borders)
             found, summary = self.encoder.read(rows)
             if self.attends:
                 memory = self.attention.remember(rows._replace(data=torch.cat([found.data, rows.data], dim=-1)))
@@ -199,19 +199,6 @@ class SequenceDecoder(torch.nn.Module):
         else:
             rows = self.source_projection(self.views(source).data)
         return source._replace(data=self.dropout(rows))
-
-    def _framed(self, source: PackedSequence) -> PackedSequence:
-        """Put a learned row before the first step of each sequence, and another one after the last."""
-        sizes = source.batch_sizes
-        count = int(sizes[0])
-        framed = torch.cat([sizes.new_full((2,), count), sizes])
-        step, sequence, _ = row_index(framed)
-        lengths = sequence_lengths(sizes)
-        offsets = sizes.cumsum(0) - sizes
-        inside = offsets[(step - 1).clamp(0, len(sizes) - 1)] + sequence
-        index = torch.where(step == 0, 0, torch.where(step == lengths[sequence] + 1, 1, inside + 2))
-        rows = torch.cat([self.borders, source.data]).index_select(0, index.to(source.data.device))
-        return source._replace(data=rows, batch_sizes=framed)
 
     def embed(self, before: Tensor) -> Tensor:
         """Return what the decoder reads of rows that came before, NaN standing for the start."""
@@ -264,7 +251,7 @@ class SequenceDecoder(torch.nn.Module):
         output, cell = self.cell.advance(inputs, state.cell)
         hidden, weights = output.data, None
         if encoded.memory is not None:
-            padded, index = _padded(output)
+            padded, index = padded_rows(output)
             steps = state.steps.unsqueeze(1) + torch.arange(len(sizes), device=hidden.device)
             context, weights = self.attention(padded, encoded.memory, steps)
             hidden = torch.cat([hidden, context.reshape(-1, context.shape[-1]).index_select(0, index)], dim=-1)
@@ -286,24 +273,3 @@ def count_decoder_parameters(config: DecoderConfig) -> int:
     with torch.device("meta"):
         network = SequenceDecoder(config)
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def rows_before(rows: PackedSequence, first: Tensor | None = None) -> PackedSequence:
-    """Return for each packed row the one a step before; at the first step `first`, or NaN."""
-    count = int(rows.batch_sizes[0])
-    if first is None:
-        first = torch.full_like(rows.data[:count], torch.nan)
-    if is_dense(rows.batch_sizes):
-        before = rows.data[:-count]
-    else:
-        step, sequence, offsets = row_index(rows.batch_sizes)
-        index = offsets[step[count:] - 1] + sequence[count:]
-        before = rows.data.index_select(0, index.to(rows.data.device))
-    return rows._replace(data=torch.cat([first, before]))
-
-
-def _padded(packed: PackedSequence) -> tuple[Tensor, Tensor]:
-    """Return rows as (B, T, features), and for each packed row its place among them."""
-    step, sequence, _ = row_index(packed.batch_sizes)
-    index = sequence * len(packed.batch_sizes) + step
-    return pad_packed_sequence(packed, batch_first=True)[0], index.to(packed.data.device)

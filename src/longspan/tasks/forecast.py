@@ -243,13 +243,14 @@ class Forecasting(Task):
 
     def loss(self, inputs: Any, targets: Tensor, weights: Tensor | None) -> Tensor:
         """Return the mean loss of the steps that were measured."""
-        losses, known = self._losses(inputs, targets)
+        losses, known = self._losses(self.network(inputs), targets / self.network.scale(inputs))
         return losses.sum() / known.sum().clamp(min=1)
 
     def metrics(self, inputs: Any, targets: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
         """Return sums over the steps that were measured: of the loss, and of the absolute error of the location."""
-        losses, known = self._losses(inputs, targets)
-        error = (self.network(inputs)[..., 0] - targets / self.network.scale(inputs)).abs()
+        outputs, truth = self.network(inputs), targets / self.network.scale(inputs)
+        losses, known = self._losses(outputs, truth)
+        error = (outputs[..., 0] - truth).abs()
         return weighted_sums(known.to(losses), loss=losses, mae=error.nan_to_num())
 
     def read(self, outputs: Tensor) -> Tensor:
@@ -276,10 +277,8 @@ class Forecasting(Task):
         freedom = _degrees_of_freedom(outputs[..., 2:3])
         return torch.from_numpy(stdtrit(freedom.numpy(), levels.numpy()))
 
-    def _losses(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(self, outputs: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss of each step, 0 where nothing was measured, and where something was."""
-        outputs = self.network(inputs)
-        truth = targets / self.network.scale(inputs)
         known = ~truth.isnan()
         truth = truth.nan_to_num()
         config = self.network.config

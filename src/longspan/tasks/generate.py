@@ -4,9 +4,8 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
 
-from longspan.ops import dense_batch_sizes
+from longspan.nn.packed import one_step
 from longspan.tasks.decoder_network import DecoderState, Encoded, SequenceDecoder
 
 
@@ -64,7 +63,7 @@ def advance(
     network: SequenceDecoder, rows: Tensor, state: DecoderState, encoded: Encoded
 ) -> tuple[Tensor, DecoderState]:
     """Read one row for each of B sequences, shape (B, K), and return the outputs for the next one and the state."""
-    outputs, state, _ = network.run(PackedSequence(rows, dense_batch_sizes(1, len(rows))), state, encoded)
+    outputs, state, _ = network.run(one_step(rows), state, encoded)
     return outputs, state
 
 

@@ -9,6 +9,7 @@ import typer
 
 from longspan.cli._columns import Columns
 from longspan.cli._options import Task
+from longspan.cli._output import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,8 +76,8 @@ class Job(ABC, Generic[D]):
     """
 
     task: Task
-    unit: ClassVar[str] = "sequence"
-    """What the data are counted in."""
+    unit: ClassVar[tuple[str, str]] = ("sequence", "sequences")
+    """What the data are counted in: one, and several."""
 
     without_network: ClassVar[str] = (
         "no network did better on sequences held out than a constant: the model gives that constant"
@@ -108,6 +109,10 @@ class Job(ABC, Generic[D]):
     @abstractmethod
     def count(self, data: D) -> int:
         """Return how many there are."""
+
+    def amount(self, data: D) -> str:
+        """Return how many there are, in words."""
+        return counted(self.count(data), *self.unit)
 
     @abstractmethod
     def hold_out(self, data: D, fraction: float, seed: int) -> tuple[D, D]:

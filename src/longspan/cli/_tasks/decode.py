@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from longspan.cli._columns import Columns
 from longspan.cli._options import Task
 from longspan.cli._output import counted
 from longspan.cli._pairs import (
     Pairs,
     hold_out_pairs,
-    is_plain_text,
     joined,
     pairs_in_words,
     read_pairs,
@@ -38,7 +39,7 @@ class Decode(Job[Pairs]):
     """Learn to answer with a text."""
 
     task = Task.DECODE
-    unit = "pair"
+    unit = ("pair", "pairs")
 
     def fixed_parameters(self, source: str, columns: Columns) -> dict[str, Any]:
         """Say what sources are: what was read decides, for columns of text hold text even where they look otherwise."""
@@ -62,14 +63,19 @@ class Decode(Job[Pairs]):
         """Return the number of pairs."""
         return len(data)
 
+    def amount(self, data: Pairs) -> str:
+        """Return how many pairs or texts there are, or how long the one text is."""
+        if data.is_one_text:
+            return counted(len((data.targets or [""])[0]), "symbol")
+        return counted(len(data), "text" if data.sources is None else "pair")
+
     def hold_out(self, data: Pairs, fraction: float, seed: int) -> tuple[Pairs, Pairs]:
         """Hold out pairs by chance, equal sources together; of a single text its end."""
         return hold_out_pairs(data, fraction, seed)
 
     def read_test(self, source: str, training: Pairs) -> Pairs:
         """Read the same columns of another file."""
-        columns = training.columns
-        return read_pairs(source, replace(columns, split=columns.split) if is_plain_text(source, columns) else columns)
+        return read_pairs(source, training.columns)
 
     def fit(self, estimator: Any, training: Pairs) -> None:
         """Train on the pairs."""
@@ -83,9 +89,7 @@ class Decode(Job[Pairs]):
         """Compare answers with the truth, symbol by symbol, beside the most frequent one."""
         result = decoder_scores(estimator, testing) | {"constant": _constant(training, testing)}
         rows = [(NAMES[name], value, result["constant"][name]) for name, value in result["score"].items()]
-        unit = "symbol" if testing.is_one_text else "pair" if testing.sources is not None else "text"
-        count = len((testing.targets or [""])[0]) if testing.is_one_text else len(testing)
-        title = f"on {counted(count, unit)} held out"
+        title = f"on {self.amount(testing)} held out"
         return Tested(result, title, ("", "model", "constant"), rows, _pictures(estimator, testing))
 
 
@@ -104,10 +108,11 @@ def readable(estimator: Any, pairs: Pairs) -> "NDArray[Any]":
             unseen |= new
     if unseen:
         some = ", ".join(map(repr, sorted(unseen)[:5])) + (", ..." if len(unseen) > 5 else "")
-        verb = "has" if (~good).sum() == 1 else "have"
+        wrong = int((~good).sum())
+        verbs = ("has", "counts") if wrong == 1 else ("have", "count")
         warnings.warn(
-            f"{counted(int((~good).sum()), 'text')} to test on {verb} symbols that never occur in training, "
-            f"and count as wrong: {some}.",
+            f"{counted(wrong, 'text')} to test on {verbs[0]} symbols that never occur in training, "
+            f"and {verbs[1]} as wrong: {some}.",
             LongspanWarning,
             stacklevel=2,
         )
@@ -154,7 +159,8 @@ def _without_unseen(estimator: Any, testing: Pairs) -> Pairs:
         return testing
     unseen = ", ".join(map(repr, sorted(set(text) - known)[:5]))
     warnings.warn(
-        f"{counted(lost, 'symbol')} of the text to test on never occur in training, and are left out: {unseen}.",
+        f"{counted(lost, 'symbol')} of the text to test on {'does' if lost == 1 else 'do'} not occur in training, "
+        f"and {'is' if lost == 1 else 'are'} left out: {unseen}.",
         LongspanWarning,
         stacklevel=2,
     )
@@ -201,6 +207,10 @@ def _pictures(estimator: Any, testing: Pairs) -> dict[str, Any]:
     return {"attention.png": lambda: attention_picture(estimator, testing.take(chosen))} if len(chosen) else {}
 
 
-def read_prefix(text: str, separator: str | None) -> Any:
+def read_prefix(decoder: Any, text: str, separator: str | None) -> Any:
     """Return the symbols of a beginning."""
-    return split_texts([text], separator, "--prefix")[0]
+    symbols = split_texts([text], separator, "--prefix")[0]
+    unseen = [symbol for symbol in symbols if symbol not in decoder.symbols_]
+    if unseen:
+        raise typer.BadParameter(f"has {unseen[0]!r}, which was not there in training.", param_hint="--prefix")
+    return symbols

@@ -7,7 +7,7 @@ from longspan.cli._columns import Columns
 from longspan.cli._data import Examples, is_ts, read_examples
 from longspan.cli._options import Task
 from longspan.cli._output import counted
-from longspan.cli._scores import flat
+from longspan.cli._scores import flat, mean_of_known
 from longspan.cli._tasks._job import Plan, Tested
 from longspan.cli._tasks._sequences import SequenceJob
 
@@ -34,11 +34,13 @@ class Encode(SequenceJob):
 
     def test(self, estimator: Any, training: Examples, testing: Examples, plan: Plan) -> Tested:
         """Measure what reconstructions leave of each channel, beside giving back the mean."""
+        import numpy as np
+
         given = flat(estimator.reconstruct(testing.sequences))
         channels = reconstruction_errors(training.sequences.values, testing.sequences.values, given)
         names = channel_names(testing)
         by_name = {name: {"error": error, "constant": mean} for name, error, mean in zip(names, *channels, strict=True)}
-        overall = [_mean(channel) for channel in channels]
+        overall = [float(mean_of_known(np.array(channel), axis=0)) for channel in channels]
         rows: list[tuple[Any, ...]] = [(name, *part.values()) for name, part in by_name.items()][:_CHANNELS_SHOWN]
         rows += [(f"... all {len(names)}" if len(names) > _CHANNELS_SHOWN else "all", *overall)]
         result = {"score": {"error": overall[0]}, "constant": {"error": overall[1]}, "channels": by_name}
@@ -75,18 +77,11 @@ def reconstruction_errors(
     import numpy as np
 
     learned, truth = learned.astype(float), truth.astype(float)
-    mean, variance = np.nanmean(learned, axis=0), np.nanvar(learned, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        errors = [np.nanmean((truth - back) ** 2, axis=0) / variance for back in (given, mean)]
-    model, constant = (np.where(np.isfinite(error), error, np.nan).tolist() for error in errors)
-    return model, constant
-
-
-def _mean(values: list[float]) -> float:
-    import numpy as np
-
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
+    mean = mean_of_known(learned, axis=0)
+    variance = mean_of_known((learned - mean) ** 2, axis=0)
+    variance[variance == 0] = np.nan  # of a constant channel nothing can be lost
+    model, constant = (mean_of_known((truth - back) ** 2, axis=0) / variance for back in (given, mean))
+    return model.tolist(), constant.tolist()
 
 
 def _pictures(estimator: Any, training: Examples, testing: Examples, given: "NDArray[Any]") -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Forecast(Job[History]):
     """Learn how series go on. The model learns from everything; a copy of it is tested."""
 
     task = Task.FORECAST
-    unit = "series"
+    unit = ("series", "series")
     without_network = "no network did better on the windows held out than the linear forecast: the model gives that one"
 
     def check(self, source: str, columns: Columns, plan: Plan) -> None:
@@ -101,7 +101,7 @@ def backtest(estimator: Any, history: History, origins: int, horizon: int | None
         title += f", from {origins} origins of {counted(found.horizon, 'step')}"
     return Tested(
         result,
-        f"{title}, by models that had not seen them; MASE 1 is seasonal naive",
+        f"{title}, by models that had not seen them; in units of the error of seasonal naive before",
         ("", "MASE", "pinball", share),
         rows,
         {"backtest.png": lambda: _draw_backtest(found, history)} | forecast_pictures(estimator, history, found.horizon),

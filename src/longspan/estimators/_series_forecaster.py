@@ -16,6 +16,7 @@ from longspan.data.calendar import CYCLES, Step, calendar_cycles, grid_times
 from longspan.data.windows import Windows
 from longspan.errors import DataError, ModelFileError, NonFiniteError, ParameterError, ShapeError, TrainingWarning
 from longspan.estimators._base import NetworkEstimator
+from longspan.estimators._conformal import conformal_widths
 from longspan.estimators._forecast_parameters import (
     all_levels,
     check_count,
@@ -26,9 +27,9 @@ from longspan.estimators._forecast_parameters import (
     dropout_of,
 )
 from longspan.estimators._forecast_set import ForecastSet
-from longspan.estimators._forecasting import Forecast, conformal_widths, tails
 from longspan.estimators._inputs import read_sequences
 from longspan.estimators._linear_forecast import fit_linear, spread_of_errors
+from longspan.estimators._rollout import Rollout, tails
 from longspan.estimators._series import (
     SeriesSet,
     padded,
@@ -311,8 +312,8 @@ class SeriesForecaster(NetworkEstimator):
         quantiles = _backward(self._asker(self.widths_).quantiles(block, asked), log=self.log_)
         return quantiles[..., [asked.index(level) for level in levels]]
 
-    def _asker(self, widths: NDArray[np.float64] | None) -> Forecast:
-        return Forecast(self._make_task(), self.strategy == "recursive", widths)
+    def _asker(self, widths: NDArray[np.float64] | None) -> Rollout:
+        return Rollout(self._make_task(), self.strategy == "recursive", widths)
 
     def _steps_ahead(self, horizon: Any) -> int:
         if horizon is None:
