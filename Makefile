@@ -40,8 +40,8 @@ clean:  ## Remove what was built, and the caches; .venv stays
 	@find src tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # One stamp for each extra, so that the demo does not wait for the test tools.
-$(STAMP)-%: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing longspan[$*] in $(VENV), a minute or two the first time"
+$(STAMP)-%: pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/longspan/ops/native/*) | $(BIN)/python
+	@echo "building and installing longspan[$*] in $(VENV), a few minutes the first time"
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@
 

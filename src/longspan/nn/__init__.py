@@ -1,5 +1,6 @@
 """torch modules for sequences: recurrent stacks, the feed-forward baseline, pooling and dropout."""
 
+from longspan.nn._stepper import Stepper
 from longspan.nn.attention import ATTENTIONS, Attention, AttentionMemory
 from longspan.nn.dropout import VariationalDropout
 from longspan.nn.feedforward import FeedForward
@@ -27,5 +28,6 @@ __all__ = [
     "LSTMTrace",
     "Pooling",
     "RNNTrace",
+    "Stepper",
     "VariationalDropout",
 ]

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longspan.errors import DataError, ParameterError, ShapeError
 from longspan.nn._layout import Layout, Lengths, read_input
+from longspan.nn._stepper import Stepper, check_can_step
 
 Trace = tuple[Tensor, ...]
 
@@ -198,6 +199,35 @@ class Recurrent(nn.Module):
         if layout.unsorted_indices is not None:
             stacked = tuple(map(layout.unsort, stacked))
         return stacked if layout.batched else tuple(part.squeeze(1) for part in stacked)
+
+    def stepper(self, streams: int = 1) -> Stepper:
+        """Return these layers to be fed one step at a time, from a state of zeros.
+
+        Parameters
+        ----------
+        streams : int
+            Streams that are advanced together, each with a state of its own.
+
+        Returns
+        -------
+        longspan.nn.Stepper
+
+        Raises
+        ------
+        ParameterError
+            The layers are bidirectional or of a variant that has no native kernel, or this installation has none.
+        """
+        check_positive("streams", streams)
+        check_can_step(self, self._why_not_native())
+        return Stepper(self, self._cell(), int(streams))
+
+    def _cell(self) -> str:
+        """Name of the cell, as the ops know it."""
+        raise NotImplementedError
+
+    def _why_not_native(self) -> str | None:
+        """Say which variant the native kernels do not have, if it is one."""
+        return None
 
     def extra_repr(self) -> str:
         """Arguments that differ from their defaults, as torch prints them."""

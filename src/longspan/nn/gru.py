@@ -95,6 +95,12 @@ class GRU(HiddenStateRecurrent[GRUTrace]):
         """Kind of the cell, by torch's name for it."""
         return "GRU"
 
+    def _cell(self) -> str:
+        return "gru"
+
+    def _why_not_native(self) -> str | None:
+        return None if self.reset == "after" else "there is no native kernel for reset='before'."
+
     def _run_layer(
         self,
         rows: Tensor,

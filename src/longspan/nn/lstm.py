@@ -249,6 +249,20 @@ class LSTM(Recurrent):
         """Kind of the cell, by torch's name for it."""
         return "LSTM"
 
+    def _cell(self) -> str:
+        return "lstm"
+
+    def _why_not_native(self) -> str | None:
+        variants = {
+            "peephole": self.peephole,
+            "coupled": self.coupled,
+            "layer_norm": self.layer_norm,
+            "proj_size": self.proj_size,
+            "zoneout": any(self.zoneout),
+        }
+        names = [name for name, there in variants.items() if there]
+        return f"there is no native kernel for {names[0]}." if names else None
+
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)
 

@@ -87,6 +87,9 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
         """Kind of the cell, by torch's name for it: "RNN_TANH" or "RNN_RELU"."""
         return f"RNN_{self.nonlinearity.upper()}"
 
+    def _cell(self) -> str:
+        return f"rnn_{self.nonlinearity}"
+
     def _run_layer(
         self,
         rows: Tensor,

@@ -1,4 +1,4 @@
-"""torch's own recurrent kernels over packed rows: one layer, one direction."""
+"""The fastest kernel for a plain cell over packed rows, one layer and direction: the native one, or torch's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longspan.ops.packing import axes_of, carry_state, runs_of_equal_size
+from longspan.ops import _native
+from longspan.ops.packing import axes_of, carry_state, reverser, runs_of_equal_size
 
 #: torch's packed kernel on a CPU takes time that grows with the square of the number of steps: its backward
 #: pass fills a block as long as the batch at each step. Its dense kernel, called for each run of steps with
@@ -21,18 +22,20 @@ _MIN_STEPS_PER_RUN = 2.0
 
 
 def run_kernel(
-    kernel: Callable[..., Any],
+    cell: str,
     rows: Tensor,
     batch_sizes: Tensor,
     state: tuple[Tensor, ...],
     weights: tuple[Tensor | None, ...],
+    *,
+    reverse: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run one of torch's kernels over packed rows.
+    """Run a cell over packed rows, natively where that can be, else with torch's kernel.
 
     Parameters
     ----------
-    kernel : callable
-        ``torch._VF.lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``.
+    cell : {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+        Which.
     rows : Tensor, shape (R, I) or (T, B, I)
         Packed input; a dense batch may keep its three axes, which saves a view in the graph.
     batch_sizes : Tensor, int64 on the CPU, shape (T,)
@@ -41,6 +44,8 @@ def run_kernel(
         h, or h and c.
     weights : tuple of Tensor
         In torch's order; biases may be None.
+    reverse : bool
+        Run from each sequence's own last step to its first.
 
     Returns
     -------
@@ -48,6 +53,22 @@ def run_kernel(
     state : tuple of Tensor
         State of each sequence at its own end.
     """
+    if _native.why_not(rows, state, weights) is None:
+        return _native.run(cell, rows, batch_sizes, state, weights, reverse=reverse)
+    if not reverse:
+        return _run_torch(getattr(torch._VF, cell), rows, batch_sizes, state, weights)
+    backwards = reverser(batch_sizes, rows.device)
+    output, state = _run_torch(getattr(torch._VF, cell), backwards(rows), batch_sizes, state, weights)
+    return backwards(output), state
+
+
+def _run_torch(
+    kernel: Callable[..., Any],
+    rows: Tensor,
+    batch_sizes: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor | None, ...],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     flat = [weight for weight in weights if weight is not None]
     state = tuple(part.unsqueeze(0) for part in state)
     has_bias = weights[2] is not None

@@ -59,21 +59,17 @@ def gru(
     >>> state[:, 0]
     tensor([0.2500, 0.5000])
     """
+    if not trace and reset == "after":
+        output, final = run_kernel("gru", rows, batch_sizes, (initial_state,), weights, reverse=reverse)
+        return output, final[0], None
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
         rows = backwards(rows)
-    record: GRUTrace | None = None
-    if trace or reset == "before":
-        flat = rows.reshape(-1, rows.shape[-1])
-        record, final = _gru_steps(flat, batch_sizes, initial_state, weights, reset)
-        record = GRUTrace(*(axes_of(rows, field) for field in record))
-        output = record.h
-    else:
-        output, final = run_kernel(torch._VF.gru, rows, batch_sizes, (initial_state,), weights)
+    record, final = _gru_steps(rows.reshape(-1, rows.shape[-1]), batch_sizes, initial_state, weights, reset)
+    record = GRUTrace(*(axes_of(rows, field) for field in record))
     if backwards is not None:
-        output = backwards(output)
-        record = GRUTrace(*map(backwards, record)) if trace and record else None
-    return output, final[0], record if trace else None
+        record = GRUTrace(*map(backwards, record))
+    return record.h, final[0], record if trace else None
 
 
 def _gru_steps(

@@ -72,31 +72,20 @@ def lstm(
     >>> output.shape, state.c[:, 0]
     (torch.Size([3, 2]), tensor([0.2500, 0.5000]))
     """
+    variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
+    if not (variant or trace or any(weight is not None for weight in weights[_PLAIN_WEIGHTS:])):
+        plain = weights[:_PLAIN_WEIGHTS]
+        output, final = run_kernel("lstm", rows, batch_sizes, initial_state, plain, reverse=reverse)
+        return output, LSTMState(*final), None
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
         rows = backwards(rows)
-    record: LSTMTrace | None = None
-    variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
-    if variant or trace or any(weight is not None for weight in weights[_PLAIN_WEIGHTS:]):
-        record, final = _lstm_steps(
-            rows.reshape(-1, rows.shape[-1]),
-            batch_sizes,
-            initial_state,
-            weights,
-            coupled,
-            recurrent_mask,
-            zoneout,
-            ablate,
-        )
-        record = LSTMTrace(*(axes_of(rows, field) for field in record))
-        output = record.h
-    else:
-        kernel = torch._VF.lstm
-        output, final = run_kernel(kernel, rows, batch_sizes, initial_state, weights[:_PLAIN_WEIGHTS])
+    flat = rows.reshape(-1, rows.shape[-1])
+    record, final = _lstm_steps(flat, batch_sizes, initial_state, weights, coupled, recurrent_mask, zoneout, ablate)
+    record = LSTMTrace(*(axes_of(rows, field) for field in record))
     if backwards is not None:
-        output = backwards(output)
-        record = LSTMTrace(*map(backwards, record)) if trace and record else None
-    return output, LSTMState(*final), record if trace else None
+        record = LSTMTrace(*map(backwards, record))
+    return record.h, LSTMState(*final), record if trace else None
 
 
 def _lstm_steps(

@@ -61,22 +61,18 @@ def rnn(
             [1., 1.],
             [2., 2.]])
     """
+    if not trace:
+        cell = f"rnn_{nonlinearity}"
+        output, final = run_kernel(cell, rows, batch_sizes, (initial_state,), weights, reverse=reverse)
+        return output, final[0], None
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
         rows = backwards(rows)
-    record: RNNTrace | None = None
-    if trace:
-        flat = rows.reshape(-1, rows.shape[-1])
-        record, final = _rnn_steps(flat, batch_sizes, initial_state, weights, nonlinearity)
-        record = RNNTrace(h=axes_of(rows, record.h))
-        output = record.h
-    else:
-        kernel = torch._VF.rnn_relu if nonlinearity == "relu" else torch._VF.rnn_tanh
-        output, final = run_kernel(kernel, rows, batch_sizes, (initial_state,), weights)
+    record, final = _rnn_steps(rows.reshape(-1, rows.shape[-1]), batch_sizes, initial_state, weights, nonlinearity)
+    record = RNNTrace(h=axes_of(rows, record.h))
     if backwards is not None:
-        output = backwards(output)
-        record = RNNTrace(h=output) if trace else None
-    return output, final[0], record
+        record = RNNTrace(h=backwards(record.h))
+    return record.h, final[0], record
 
 
 def _rnn_steps(

@@ -1,0 +1,282 @@
+"""The native kernels as operators of torch, `torch.ops.longspan.lstm` and its kin, with their gradients.
+
+Each operator runs one layer in one direction over packed rows on a CPU, in float32 or float64, and agrees with the
+equations in `longspan.ops.reference`. An operator is one node to `torch.compile`, whatever the number of steps.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from longspan.errors import DataError, ParameterError
+
+_ISA = "LONGSPAN_ISA"
+"""Environment variable that forces an instruction set."""
+
+_compiled: Any = None
+_REASON = ""
+try:
+    _compiled = import_module("longspan.ops._kernels_native")
+except ImportError as error:
+    _REASON = f"the native kernels are not part of this installation: {error}."
+
+
+def instruction_sets() -> list[str]:
+    """Return the instruction sets that the kernels have for this machine, the fastest first; none if not built."""
+    return [] if _compiled is None else list(_compiled.instruction_sets())
+
+
+def instruction_set() -> str | None:
+    """Return the one in use."""
+    return None if _compiled is None else str(_compiled.instruction_set())
+
+
+def use(name: str) -> None:
+    """Compute with one of `instruction_sets` from here on, in all threads."""
+    if name not in instruction_sets():
+        known = ", ".join(instruction_sets()) or "none: " + _REASON
+        raise ParameterError(f"the instruction set is {name!r}, but this machine and installation have {known}.")
+    _compiled.use(name)
+
+
+if os.environ.get(_ISA):
+    use(os.environ[_ISA])
+
+
+class _Cell(NamedTuple):
+    """What the kernels know a cell by, its gate blocks, and the blocks kept of each row for the backward pass."""
+
+    number: int
+    gates: int
+    kept: int
+
+
+_CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1, 0), "rnn_relu": _Cell(3, 1, 0)}
+_DTYPES = {torch.float32: "float", torch.float64: "double"}
+_WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
+_LIBRARY: Any = torch.library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
+
+
+class _Outputs(NamedTuple):
+    """What an operator gives: the last three are for the backward pass or have no rows."""
+
+    output: Tensor
+    h: Tensor
+    c: Tensor
+    cells: Tensor
+    gates: Tensor
+
+
+def why_not(rows: Tensor, state: tuple[Tensor, ...], weights: tuple[Tensor | None, ...]) -> str | None:
+    """Return why the native kernels cannot run on these tensors, or None if they can."""
+    if _compiled is None:
+        return _REASON
+    if rows.device.type != "cpu":
+        return f"the input is on {rows.device}, and the native kernels run on a CPU."
+    if rows.dtype not in _DTYPES:
+        return f"the input is {rows.dtype}, and the native kernels compute in float32 or float64."
+    if any(weight is not None for weight in weights[_WEIGHTS:]):
+        return "the cell has a projection."
+    others = [tensor for tensor in (*state, *weights) if tensor is not None]
+    if any(other.dtype != rows.dtype or other.device != rows.device for other in others):
+        return "not all tensors have one type and device."
+    if torch.is_autocast_enabled("cpu"):
+        return "autocast is on."
+    return None
+
+
+def run(
+    cell: str,
+    rows: Tensor,
+    batch_sizes: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor | None, ...],
+    *,
+    reverse: bool,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run a cell over packed rows, shape (R, I) or (T, B, I); return output and final state as `run_kernel` does."""
+    operator = getattr(torch.ops.longspan, cell)
+    h0, c0 = state[0], state[1] if len(state) > 1 else None
+    keep = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in (rows, *state, *weights)
+    )
+    flat = rows.reshape(-1, rows.shape[-1])
+    result = _Outputs(*operator(flat, batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep))
+    output = result.output.view(*rows.shape[:-1], -1)
+    return output, (result.h,) if c0 is None else (result.h, result.c)
+
+
+def why_not_built() -> str:
+    """Return why there are no native kernels."""
+    return _REASON
+
+
+def layer_of(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None) -> tuple[int, ...]:
+    """Return the sizes and the places of the weights of a layer, as `make_stepper` takes them."""
+    return w_ih.shape[1], w_hh.shape[1], *map(_address, (w_ih, w_hh, b_ih, b_hh))
+
+
+def make_stepper(cell: str, layers: list[tuple[int, ...]], streams: int, *, dtype: torch.dtype) -> Any:
+    """Pack the weights of a stack, which are not needed afterwards, for steps that come one at a time."""
+    kind = _compiled.StepperDouble if dtype == torch.float64 else _compiled.StepperFloat
+    return kind(_CELLS[cell].number, layers, streams)
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
+
+
+def _contiguous(*tensors: Tensor | None) -> list[Any]:
+    return [None if tensor is None else tensor.contiguous() for tensor in tensors]
+
+
+def _empty(cell: str, rows: Tensor, h0: Tensor, keep: bool) -> _Outputs:
+    """Return room for the outputs."""
+    count, hidden = rows.shape[0], h0.shape[1]
+    of_lstm = cell == "lstm"
+    return _Outputs(
+        output=rows.new_empty(count, hidden),
+        h=rows.new_empty(h0.shape),
+        c=rows.new_empty(h0.shape if of_lstm else (0,)),
+        cells=rows.new_empty((count, hidden) if of_lstm and keep else (0,)),
+        gates=rows.new_empty((count, _CELLS[cell].kept * hidden) if keep else (0,)),
+    )
+
+
+def _forward(
+    cell: str,
+    rows: Tensor,
+    batch_sizes: Tensor,
+    h0: Tensor,
+    c0: Tensor | None,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None,
+    b_hh: Tensor | None,
+    reverse: bool,
+    keep: bool,
+) -> tuple[Tensor, ...]:
+    given = _contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
+    sizes = batch_sizes.contiguous()
+    room = _empty(cell, rows, h0, keep)
+    kernel = getattr(_compiled, f"forward_{_DTYPES[rows.dtype]}")
+    steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
+    walk = (steps, batch, _address(sizes), reverse)
+    places = map(_address, (*given, room.output, room.cells, room.gates, room.h, room.c))
+    kernel(_CELLS[cell].number, *walk, rows.shape[1], hidden, *places, threads)
+    return tuple(room)
+
+
+def _backward(
+    cell: str,
+    grad_output: Tensor,
+    grad_h: Tensor | None,
+    grad_c: Tensor | None,
+    rows: Tensor,
+    batch_sizes: Tensor,
+    h0: Tensor,
+    c0: Tensor | None,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    output: Tensor,
+    cells: Tensor,
+    gates: Tensor,
+    reverse: bool,
+    of_rows: bool,
+) -> tuple[Tensor, ...]:
+    count, hidden, blocks = rows.shape[0], h0.shape[1], _CELLS[cell].gates
+    of_gates = rows.new_empty(count, blocks * hidden)
+    recurrent = torch.empty_like(of_gates) if cell == "gru" else of_gates
+    before = rows.new_empty(count, hidden)
+    of_h0, of_c0 = torch.empty_like(h0), rows.new_empty(0) if c0 is None else torch.empty_like(c0)
+    given = _contiguous(h0, c0, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
+    sizes = batch_sizes.contiguous()
+    kernel = getattr(_compiled, f"backward_{_DTYPES[rows.dtype]}")
+    walk = (len(sizes), len(h0), _address(sizes), reverse)
+    places = map(_address, (*given, of_gates, recurrent if cell == "gru" else None, before, of_h0, of_c0))
+    kernel(_CELLS[cell].number, *walk, hidden, *places, torch.get_num_threads())
+    of_w_ih, of_w_hh = of_gates.T @ rows, recurrent.T @ before
+    of_b_ih = of_gates.sum(0)
+    of_b_hh = recurrent.sum(0) if cell == "gru" else of_b_ih.clone()
+    return of_gates @ w_ih if of_rows else rows.new_empty(0), of_h0, of_c0, of_w_ih, of_w_hh, of_b_ih, of_b_hh
+
+
+def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    rows, batch_sizes, h0, c0, w_ih, w_hh, _, _, reverse, _ = inputs
+    kept = _Outputs(*output)
+    ctx.save_for_backward(rows, batch_sizes, h0, c0, w_ih, w_hh, kept.output, kept.cells, kept.gates)
+    ctx.reverse = reverse
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(cell: str, ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    grad_output, grad_h, grad_c = grads[:3]
+    c0, output = ctx.saved_tensors[3], ctx.saved_tensors[6]
+    if grad_output is None:
+        grad_output = torch.zeros_like(output)
+    operator = getattr(torch.ops.longspan, f"{cell}_backward")
+    result = operator(grad_output, grad_h, grad_c, *ctx.saved_tensors, ctx.reverse, ctx.needs_input_grad[0])
+    of_rows, of_h0, of_c0, *of_weights = result
+    wanted = ctx.needs_input_grad
+    found = (of_rows, None, of_h0, None if c0 is None else of_c0, *of_weights)
+    return (*(grad if want else None for grad, want in zip(found, wanted, strict=False)), None, None)
+
+
+def _refuse(*_: Any) -> Any:
+    raise DataError(
+        "the gradient of a gradient is not known to the native kernels.\n"
+        "  Ask for a trace, `trace=True`: the layer then runs step by step through torch, which can be derived twice."
+    )
+
+
+def _register(cell: str) -> None:
+    """Define the operator of a cell and the one of its gradient: on a CPU, for shapes alone, and for autograd."""
+    state = "Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh"
+    packed = f"Tensor rows, Tensor batch_sizes, {state}"
+    _LIBRARY.define(
+        f"{cell}({packed}, Tensor? b_ih, Tensor? b_hh, bool reverse, bool keep)"
+        " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)"
+    )
+    _LIBRARY.define(
+        f"{cell}_backward(Tensor grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
+        " Tensor gates, bool reverse, bool of_rows) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
+    )
+
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        return _forward(cell, *arguments)
+
+    def backward(*arguments: Any) -> tuple[Tensor, ...]:
+        return _backward(cell, *arguments)
+
+    def forward_of_shapes(rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+        return tuple(_empty(cell, rows, h0, rest[-1]))
+
+    def backward_of_shapes(*arguments: Any) -> tuple[Tensor, ...]:
+        rows, _, h0, c0, w_ih, w_hh = arguments[3:9]
+        of_rows, of_c0 = arguments[-1], rows.new_empty(0) if c0 is None else torch.empty_like(c0)
+        of_bias = rows.new_empty(w_ih.shape[0])
+        weights = (w_ih.new_empty(w_ih.shape), w_hh.new_empty(w_hh.shape), of_bias, of_bias.new_empty(of_bias.shape))
+        of_input = rows.new_empty(rows.shape if of_rows else (0,))
+        return of_input, h0.new_empty(h0.shape), of_c0, *weights
+
+    _LIBRARY.impl(cell, forward, "CPU")
+    _LIBRARY.impl(f"{cell}_backward", backward, "CPU")
+    name = f"longspan::{cell}"
+    torch.library.register_fake(name, forward_of_shapes, lib=_LIBRARY)
+    torch.library.register_fake(f"{name}_backward", backward_of_shapes, lib=_LIBRARY)
+    torch.library.register_autograd(
+        name,
+        lambda ctx, *grads: _differentiate(cell, ctx, cast(tuple[Tensor | None, ...], grads)),
+        setup_context=lambda ctx, inputs, output: _keep_for_backward(ctx, inputs, output),
+        lib=_LIBRARY,
+    )
+    torch.library.register_autograd(f"{name}_backward", _refuse, lib=_LIBRARY)
+
+
+for _name in _CELLS:
+    _register(_name)

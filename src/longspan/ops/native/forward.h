@@ -1,0 +1,119 @@
+// Forward: each thread walks its slice of the batch through time alone.
+#pragma once
+
+#include "packing.h"
+#include "walk.h"
+
+namespace LONGSPAN_ISA {
+
+template <class T>
+inline constexpr int kTileRows = LONGSPAN_TILE_ROWS;
+
+// The weights of one layer and direction, in the order of the micro-kernel.
+template <class T, class Cell>
+struct PackedWeights {
+  PackedWeights(const T* w_ih, const T* w_hh, const T* b_ih, const T* b_hh, int64_t input, int64_t hidden)
+      : w_ih(pack_forward<Cell, T>(w_ih, hidden, input)),
+        w_hh(pack_forward<Cell, T>(w_hh, hidden, hidden)),
+        bias(pack_bias<Cell, T>(b_ih, b_hh, hidden)) {}
+
+  std::vector<T> w_ih, w_hh, bias;
+};
+
+template <class T, class Cell>
+class ForwardSlice {
+ public:
+  ForwardSlice(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell>& weights,
+               int64_t first, int64_t last)
+      : p_(problem), rows_(rows), w_ih_(weights.w_ih.data()), w_hh_(weights.w_hh.data()), bias_(weights.bias.data()),
+        first_(first), last_(last), x_(last - first), out_(last - first) {}
+
+  void walk() {
+    for (int64_t step = 0; step < p_.walk.steps; ++step) {
+      const int64_t running = rows_.running(step, first_, last_);
+      if (running == 0) break;
+      point_at(step, running);
+      for (int64_t block = 0; block < blocks_of<Cell, T>(p_.hidden); ++block) {
+        for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { tile<height.value>(block, row); });
+      }
+      keep_last(step, running);
+    }
+  }
+
+ private:
+  void point_at(int64_t step, int64_t running) {
+    const int64_t hidden = p_.hidden, kept = longspan::kept_gates(Cell::cell) * hidden;
+    for (int64_t n = 0; n < running; ++n) {
+      const int64_t sequence = first_ + n, row = rows_(step, sequence);
+      RowOut<T>& out = out_[n];
+      x_[n] = p_.x + row * p_.input;
+      out.h_before = step == 0 ? p_.h0 + sequence * hidden : out.h;
+      out.h = p_.h + row * hidden;
+      out.gates = p_.gates == nullptr ? nullptr : p_.gates + row * kept;
+      if (Cell::cell == longspan::Cell::lstm) {
+        out.c_before = step == 0 ? p_.c0 + sequence * hidden : out.c;
+        out.c = p_.c == nullptr ? p_.c_last + sequence * hidden : p_.c + row * hidden;
+      }
+    }
+  }
+
+  template <int Height>
+  void tile(int64_t block, int64_t first) {
+    constexpr int lanes = kLanes<T>, columns = Cell::sums * Cell::units;
+    constexpr int64_t width = Cell::units * lanes, per_depth = Cell::gates * width;
+    const T *x[Height], *h[Height];
+    Tile<T, Height, columns> tile;
+    for (int r = 0; r < Height; ++r) {
+      x[r] = x_[first + r];
+      h[r] = out_[first + r].h_before;
+#pragma GCC unroll 16
+      for (int j = 0; j < columns; ++j) tile.sums[r][j] = load(bias_ + (block * columns + j) * lanes);
+    }
+    multiply<typename Cell::FromInput>(tile, x, w_ih_ + block * p_.input * per_depth, p_.input);
+    multiply<typename Cell::FromHidden>(tile, h, w_hh_ + block * p_.hidden * per_depth, p_.hidden);
+    for (int r = 0; r < Height; ++r) finish(tile.sums[r], block, out_[first + r]);
+  }
+
+  void finish(const Vector<T>* sums, int64_t block, const RowOut<T>& row) {
+    for (int u = 0; u < Cell::units; ++u) {
+      const int64_t unit = (block * Cell::units + u) * kLanes<T>;
+      if (unit >= p_.hidden) return;
+      const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
+      const RowOut<T> at{row.c_before + unit, row.h_before + unit, row.h + unit, row.c + unit,
+                         row.gates == nullptr ? nullptr : row.gates + unit};
+      Cell::finish(sums + u, at, p_.hidden, count);
+    }
+  }
+
+  void keep_last(int64_t step, int64_t running) {
+    const int64_t next = step + 1 < p_.walk.steps ? rows_.running(step + 1, first_, last_) : 0;
+    for (int64_t n = next; n < running; ++n) {
+      const int64_t at = (first_ + n) * p_.hidden;
+      std::copy_n(out_[n].h, p_.hidden, p_.h_last + at);
+      if (p_.c != nullptr) std::copy_n(out_[n].c, p_.hidden, p_.c_last + at);
+    }
+  }
+
+  const longspan::Forward<T>& p_;
+  const Rows& rows_;
+  const T *w_ih_, *w_hh_, *bias_;
+  int64_t first_, last_;
+  std::vector<const T*> x_;
+  std::vector<RowOut<T>> out_;
+};
+
+template <class T, class Cell>
+void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell>& weights) {
+  const Rows rows(problem.walk);
+  for_slices(rows, problem.walk.batch, problem.threads, [&](int64_t first, int64_t last) {
+    ForwardSlice<T, Cell>(problem, rows, weights, first, last).walk();
+  });
+}
+
+template <class T, class Cell>
+void forward(const longspan::Forward<T>& problem) {
+  forward<T, Cell>(problem, PackedWeights<T, Cell>(problem.w_ih, problem.w_hh, problem.b_ih, problem.b_hh,
+                                                   problem.input, problem.hidden));
+}
+
+}  // namespace LONGSPAN_ISA

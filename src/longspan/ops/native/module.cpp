@@ -1,0 +1,182 @@
+// The Python module: kernels over the memory of tensors, given as addresses by longspan/ops/_native.py, which has
+// checked types, shapes and strides. The interpreter is let go while a kernel runs.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "problem.h"
+
+namespace nb = nanobind;
+
+#if defined(LONGSPAN_X86)
+namespace avx512 {
+extern const longspan::Kernels kernels;
+}
+namespace avx2 {
+extern const longspan::Kernels kernels;
+}
+#endif
+namespace portable {
+extern const longspan::Kernels kernels;
+}
+
+namespace {
+
+using longspan::Kernels;
+
+// The instruction sets of this machine, the fastest first.
+std::vector<const Kernels*> usable() {
+  std::vector<const Kernels*> found;
+#if defined(LONGSPAN_X86)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw")) {
+    found.push_back(&avx512::kernels);
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&avx2::kernels);
+#endif
+  found.push_back(&portable::kernels);
+  return found;
+}
+
+std::atomic<const Kernels*> chosen{nullptr};
+
+void choose(const std::string& name) {
+  std::string known;
+  for (const Kernels* kernels : usable()) {
+    if (name == kernels->name) {
+      chosen = kernels;
+      return;
+    }
+    known += std::string(known.empty() ? "" : ", ") + kernels->name;
+  }
+  throw std::invalid_argument("this machine has no instruction set '" + name + "'; it has " + known + ".");
+}
+
+// OpenMP's threads do not survive a fork, and a child that waits for them waits for ever: it computes alone.
+const pid_t born_in = getpid();
+int usable_threads(int threads) { return getpid() == born_in ? threads : 1; }
+
+template <class T>
+T* at(uintptr_t address) {
+  return reinterpret_cast<T*>(address);
+}
+
+template <class T>
+void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
+             uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih, uintptr_t b_hh,
+             uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last, int threads) {
+  const longspan::Forward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
+                                     input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
+                                     at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
+                                     at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last), usable_threads(threads)};
+  const auto which = static_cast<longspan::Cell>(cell);
+  if constexpr (sizeof(T) == 4) {
+    chosen.load()->forward_float(which, problem);
+  } else {
+    chosen.load()->forward_double(which, problem);
+  }
+}
+
+template <class T>
+void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t hidden, uintptr_t h0,
+              uintptr_t c0, uintptr_t w_hh, uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t grad_h,
+              uintptr_t grad_h_last, uintptr_t grad_c_last, uintptr_t grad_gates, uintptr_t grad_recurrent,
+              uintptr_t h_before, uintptr_t grad_h0, uintptr_t grad_c0, int threads) {
+  const longspan::Backward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
+                                      hidden, at<const T>(h0), at<const T>(c0), at<const T>(w_hh), at<const T>(h),
+                                      at<const T>(c), at<const T>(gates), at<const T>(grad_h),
+                                      at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_gates),
+                                      at<T>(grad_recurrent), at<T>(h_before), at<T>(grad_h0), at<T>(grad_c0),
+                                      usable_threads(threads)};
+  const auto which = static_cast<longspan::Cell>(cell);
+  if constexpr (sizeof(T) == 4) {
+    chosen.load()->backward_float(which, problem);
+  } else {
+    chosen.load()->backward_double(which, problem);
+  }
+}
+
+// A `longspan::Stepper` as Python sees it; arrays are checked by nanobind for type, shape and contiguity.
+template <class T>
+class PyStepper {
+ public:
+  using Input = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+  using Output = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+  PyStepper(int cell, const std::vector<std::array<int64_t, 6>>& layers, int64_t streams)
+      : input_(layers.front()[0]), hidden_(layers.back()[1]), streams_(streams) {
+    std::vector<longspan::LayerWeights<T>> weights;
+    for (const auto& [input, hidden, w_ih, w_hh, b_ih, b_hh] : layers) {
+      weights.push_back({input, hidden, at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh)});
+    }
+    const auto which = static_cast<longspan::Cell>(cell);
+    if constexpr (sizeof(T) == 4) {
+      stepper_ = chosen.load()->stepper_float(which, weights, streams);
+    } else {
+      stepper_ = chosen.load()->stepper_double(which, weights, streams);
+    }
+  }
+
+  void step(const Input& x, const Output& h) {
+    if (static_cast<int64_t>(x.shape(0)) != streams_ || static_cast<int64_t>(x.shape(1)) != input_ ||
+        static_cast<int64_t>(h.shape(0)) != streams_ || static_cast<int64_t>(h.shape(1)) != hidden_) {
+      throw std::invalid_argument("x or h has another shape than the stepper was made for.");
+    }
+    stepper_->step(x.data(), h.data(), streams_ * hidden_);
+  }
+
+  void read_state(int64_t layer, const Output& h, const Output& c) const {
+    std::copy_n(stepper_->h(layer).data(), h.size(), h.data());
+    std::copy_n(stepper_->c(layer).data(), c.size(), c.data());
+  }
+
+  void write_state(int64_t layer, const Input& h, const Input& c) {
+    std::copy_n(h.data(), h.size(), stepper_->h(layer).data());
+    std::copy_n(c.data(), c.size(), stepper_->c(layer).data());
+  }
+
+ private:
+  int64_t input_, hidden_, streams_;
+  std::unique_ptr<longspan::Stepper<T>> stepper_;
+};
+
+template <class T>
+void define_stepper(nb::module_& m, const char* name) {
+  nb::class_<PyStepper<T>>(m, name)
+      .def(nb::init<int, const std::vector<std::array<int64_t, 6>>&, int64_t>())
+      .def("step", &PyStepper<T>::step)
+      .def("read_state", &PyStepper<T>::read_state)
+      .def("write_state", &PyStepper<T>::write_state);
+}
+
+}  // namespace
+
+NB_MODULE(_kernels_native, m) {
+  choose(usable().front()->name);
+  m.def("instruction_sets", [] {
+    std::vector<std::string> names;
+    for (const Kernels* kernels : usable()) names.emplace_back(kernels->name);
+    return names;
+  });
+  m.def("instruction_set", [] { return std::string(chosen.load()->name); });
+  m.def("use", &choose);
+  m.def("forward_float", &forward<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("backward_double", &backward<double>, nb::call_guard<nb::gil_scoped_release>());
+  define_stepper<float>(m, "StepperFloat");
+  define_stepper<double>(m, "StepperDouble");
+}

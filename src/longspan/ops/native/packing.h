@@ -1,0 +1,68 @@
+// Weights in the order in which the micro-kernel reads them, zero where a vector reaches past the last unit.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "cells.h"
+
+namespace LONGSPAN_ISA {
+
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class Cell, class T>
+int64_t blocks_of(int64_t hidden) {
+  return divide_up(hidden, Cell::units * kLanes<T>);
+}
+
+// (G H, depth) becomes [block][depth][gate][unit vector][lane].
+template <class Cell, class T>
+std::vector<T> pack_forward(const T* weights, int64_t hidden, int64_t depth) {
+  constexpr int lanes = kLanes<T>, columns = Cell::gates * Cell::units;
+  const int64_t blocks = blocks_of<Cell, T>(hidden), width = Cell::units * lanes;
+  std::vector<T> packed(blocks * depth * columns * lanes);
+  for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t gate = 0; gate < Cell::gates; ++gate) {
+      for (int64_t unit = 0; unit < width && block * width + unit < hidden; ++unit) {
+        const T* from = weights + (gate * hidden + block * width + unit) * depth;
+        T* to = packed.data() + block * depth * columns * lanes + gate * width + unit;
+        for (int64_t k = 0; k < depth; ++k) to[k * columns * lanes] = from[k];
+      }
+    }
+  }
+  return packed;
+}
+
+// The sums that a block begins with: [block][sum][unit vector][lane].
+template <class Cell, class T>
+std::vector<T> pack_bias(const T* b_ih, const T* b_hh, int64_t hidden) {
+  constexpr int lanes = kLanes<T>;
+  const int64_t blocks = blocks_of<Cell, T>(hidden), width = Cell::units * lanes;
+  std::vector<T> packed(blocks * Cell::sums * width);
+  if (b_ih == nullptr) return packed;
+  for (int64_t u = 0; u < hidden; ++u) {
+    T* to = packed.data() + u / width * Cell::sums * width + u % width;
+    for (int gate = 0; gate < Cell::gates; ++gate) {
+      to[Cell::FromInput::column[gate] * width] += b_ih[gate * hidden + u];
+      to[Cell::FromHidden::column[gate] * width] += b_hh[gate * hidden + u];
+    }
+  }
+  return packed;
+}
+
+// (depth, H), as it is, becomes [block of `Columns` vectors][depth][vector][lane].
+template <class T, int Columns>
+std::vector<T> pack_backward(const T* weights, int64_t hidden, int64_t depth) {
+  constexpr int64_t width = Columns * kLanes<T>;
+  const int64_t blocks = divide_up(hidden, width);
+  std::vector<T> packed(blocks * depth * width);
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t count = std::min(width, hidden - block * width);
+    for (int64_t k = 0; k < depth; ++k) {
+      std::copy_n(weights + k * hidden + block * width, count, packed.data() + (block * depth + k) * width);
+    }
+  }
+  return packed;
+}
+
+}  // namespace LONGSPAN_ISA

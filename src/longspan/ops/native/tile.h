@@ -1,0 +1,57 @@
+// The one micro-kernel: a tile of `Rows` rows by `Columns` vectors of sums, in registers.
+#pragma once
+
+#include <type_traits>
+
+#include "simd.h"
+
+namespace LONGSPAN_ISA {
+
+template <class T, int Rows, int Columns>
+struct Tile {
+  Vector<T> sums[Rows][Columns];
+};
+
+// Which column of the tile each vector of weights is added to.
+template <int... Column>
+struct To {
+  static constexpr int count = sizeof...(Column);
+  static constexpr int column[sizeof...(Column)] = {Column...};
+};
+
+// Add the product of `Rows` rows of `depth` numbers and packed weights [depth][Columns of To][lanes].
+//
+// Each sum runs over the depth in the same order whatever the height of the tile, so that a row's result does not
+// depend on which other rows are computed with it.
+template <class Into, class T, int Rows, int Columns>
+inline __attribute__((always_inline)) void multiply(Tile<T, Rows, Columns>& tile, const T* const* rows, const T* weights,
+                                                    int64_t depth) {
+  for (int64_t k = 0; k < depth; ++k, weights += Into::count * kLanes<T>) {
+    Vector<T> weight[Into::count];
+#pragma GCC unroll 16
+    for (int j = 0; j < Into::count; ++j) weight[j] = load(weights + j * kLanes<T>);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      const Vector<T> value = broadcast(rows[r][k]);
+#pragma GCC unroll 16
+      for (int j = 0; j < Into::count; ++j) tile.sums[r][Into::column[j]] += value * weight[j];
+    }
+  }
+}
+
+// Call `work(height, first)`, with the height as a type, for tiles that cover `rows` rows.
+template <int Most, class Work>
+inline void for_tiles(int64_t rows, Work work) {
+  int64_t first = 0;
+  for (; first + Most <= rows; first += Most) work(std::integral_constant<int, Most>{}, first);
+  switch (rows - first) {
+    case 1: return work(std::integral_constant<int, 1>{}, first);
+    case 2: return work(std::integral_constant<int, 2>{}, first);
+    case 3: return work(std::integral_constant<int, 3>{}, first);
+    case 4: return work(std::integral_constant<int, 4>{}, first);
+    case 5: return work(std::integral_constant<int, 5>{}, first);
+    default: return;
+  }
+}
+
+}  // namespace LONGSPAN_ISA

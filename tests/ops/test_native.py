@@ -1,0 +1,230 @@
+"""The native kernels against the step equations run through torch, for every instruction set of the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from longspan import nn
+from longspan.errors import DataError
+from longspan.ops import LSTMState, LSTMWeights, RNNWeights, _native, gru, lstm, rnn
+
+pytestmark = pytest.mark.skipif(not _native.instruction_sets(), reason="the native kernels are not built")
+
+BLOCKS = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+CELLS = list(BLOCKS)
+WITHIN = {torch.float32: 1e-5, torch.float64: 1e-12}
+
+
+@pytest.fixture(autouse=True)
+def instruction_set_is_left_as_it_was() -> Iterator[None]:
+    before = _native.instruction_set()
+    yield
+    _native.use(str(before))
+
+
+def batch_sizes(lengths: list[int]) -> Tensor:
+    return torch.tensor([sum(length > step for length in lengths) for step in range(max(lengths))])
+
+
+def draw(cell: str, lengths: list[int], inputs: int, hidden: int, *, bias: bool = True, seed: int = 0) -> list[Tensor]:
+    """Rows, h, c, and weights in torch's order; c is there for every cell."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks, count = BLOCKS[cell] * hidden, len(lengths)
+    shapes = [(sum(lengths), inputs), (count, hidden), (count, hidden), (blocks, inputs), (blocks, hidden)]
+    shapes += [(blocks,), (blocks,)] if bias else []
+    scale = 1 / hidden**0.5
+    drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    return [*drawn[:3], *(weight * scale for weight in drawn[3:])]
+
+
+def run(cell: str, lengths: list[int], tensors: list[Tensor], *, reverse: bool, trace: bool) -> tuple[Tensor, ...]:
+    """Output and final state; with `trace` from the step equations."""
+    rows, h, c, *weights = tensors
+    options: dict[str, Any] = {"reverse": reverse, "trace": trace}
+    sizes = batch_sizes(lengths)
+    if cell == "lstm":
+        output, state, _ = lstm(rows, sizes, LSTMState(h=h, c=c), weights=LSTMWeights(*weights), **options)
+        return output, *state
+    layer = RNNWeights(*weights)
+    if cell == "gru":
+        return gru(rows, sizes, h, weights=layer, **options)[:2]
+    return rnn(rows, sizes, h, weights=layer, nonlinearity=cell.removeprefix("rnn_"), **options)[:2]
+
+
+def values_and_gradients(
+    cell: str, lengths: list[int], tensors: list[Tensor], *, reverse: bool, trace: bool
+) -> list[Tensor]:
+    """Outputs, and the gradients of all tensors where every output weighs differently."""
+    tensors = [tensor.clone().requires_grad_() for tensor in tensors]
+    outputs = run(cell, lengths, tensors, reverse=reverse, trace=trace)
+    loss = sum((torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out) * out).sum() for out in outputs)
+    used = tensors if cell == "lstm" else [tensors[0], tensors[1], *tensors[3:]]
+    return [*(out.detach() for out in outputs), *torch.autograd.grad(loss, used)]
+
+
+def assert_close(found: list[Tensor], expected: list[Tensor], within: float) -> None:
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        scale = max(1.0, float(theirs.abs().max()))
+        assert float((ours.double() - theirs).abs().max()) <= within * scale
+
+
+@pytest.mark.parametrize("dtype", list(WITHIN), ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+@settings(max_examples=15, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=14),
+    inputs=st.integers(1, 9),
+    hidden=st.integers(1, 70),
+    bias=st.booleans(),
+    reverse=st.booleans(),
+    threads=st.integers(1, 3),
+)
+def test_values_and_gradients_of_every_instruction_set(
+    cell: str, dtype: torch.dtype, lengths: list[int], inputs: int, hidden: int, bias: bool, reverse: bool, threads: int
+) -> None:
+    lengths = sorted(lengths, reverse=True)
+    tensors = draw(cell, lengths, inputs, hidden, bias=bias)
+    expected = values_and_gradients(cell, lengths, tensors, reverse=reverse, trace=True)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for name in _native.instruction_sets():
+            _native.use(name)
+            given_as = [tensor.to(dtype) for tensor in tensors]
+            found = values_and_gradients(cell, lengths, given_as, reverse=reverse, trace=False)
+            assert_close(found, expected, WITHIN[dtype])
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_comparison_notices_swapped_gates() -> None:
+    tensors = draw("lstm", [4, 2], 3, 5)
+    expected = values_and_gradients("lstm", [4, 2], tensors, reverse=False, trace=True)
+    tensors[4] = tensors[4].view(4, 5, 5)[[1, 0, 2, 3]].reshape(20, 5)
+    with pytest.raises(AssertionError):
+        assert_close(values_and_gradients("lstm", [4, 2], tensors, reverse=False, trace=False), expected, 1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("hidden", [5, 16, 37])
+def test_a_sequence_has_the_same_bits_in_any_batch_and_for_any_number_of_threads(cell: str, hidden: int) -> None:
+    lengths = [9, 9, 7, 7, 7, 5, 4, 4, 2, 1, 1]
+    tensors = [tensor.float() for tensor in draw(cell, lengths, 3, hidden)]
+    before = torch.get_num_threads()
+    try:
+        for name in _native.instruction_sets():
+            _native.use(name)
+            outputs = []
+            for threads in (1, 2, 5):
+                torch.set_num_threads(threads)
+                outputs.append(run(cell, lengths, tensors, reverse=False, trace=False)[0])
+            assert torch.equal(outputs[0], outputs[1])
+            assert torch.equal(outputs[0], outputs[2])
+            offsets = torch.cat([torch.zeros(1, dtype=torch.int64), batch_sizes(lengths).cumsum(0)])
+            for number, length in enumerate(lengths):
+                own = offsets[:length] + number
+                alone = [tensors[0][own], *(state[number : number + 1] for state in tensors[1:3]), *tensors[3:]]
+                assert torch.equal(run(cell, [length], alone, reverse=False, trace=False)[0], outputs[0][own])
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_nan_stays_in_its_sequence(cell: str) -> None:
+    lengths = [6, 6, 5, 5, 3, 2, 2]
+    tensors = [tensor.float() for tensor in draw(cell, lengths, 2, 20)]
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), batch_sizes(lengths).cumsum(0)])
+    clean = run(cell, lengths, tensors, reverse=False, trace=False)[0]
+    tensors[0][offsets[1] + 2, 0] = float("nan")
+    output = run(cell, lengths, tensors, reverse=False, trace=False)[0]
+    spoilt = offsets[1:5] + 2
+    assert output[spoilt].isnan().all()
+    others = torch.ones(len(output), dtype=torch.bool)
+    others[spoilt] = False
+    assert torch.equal(output[others], clean[others])
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
+@pytest.mark.parametrize("scale", [1e-40, 1e-20, 1e4, 1e30])
+def test_extreme_inputs_stay_finite_and_right(cell: str, scale: float) -> None:
+    tensors = draw(cell, [5, 3], 2, 17)
+    tensors[0] *= scale
+    expected = run(cell, [5, 3], tensors, reverse=False, trace=True)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        found = run(cell, [5, 3], [tensor.float() for tensor in tensors], reverse=False, trace=False)
+        assert all(bool(out.isfinite().all()) for out in found)
+        assert_close(list(found), list(expected), 1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_operators_keep_torchs_rules(cell: str) -> None:
+    tensors = [tensor.requires_grad_() for tensor in draw(cell, [3, 2], 2, 3)]
+    c = tensors[2] if cell == "lstm" else None
+    arguments = (tensors[0], batch_sizes([3, 2]), tensors[1], c, *tensors[3:], False, True)
+    torch.library.opcheck(getattr(torch.ops.longspan, cell).default, arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [3, 300])
+def test_a_model_compiles_into_one_graph(steps: int) -> None:
+    torch._dynamo.reset()
+    layer = nn.LSTM(3, 4, bidirectional=True)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    block = torch.randn(steps, 2, 3)
+    torch.testing.assert_close(compiled(block)[0], layer(block)[0])
+
+
+def test_a_second_derivative_is_refused_in_words() -> None:
+    layer = nn.LSTM(2, 3)
+    block = torch.randn(4, 1, 2, requires_grad=True)
+    (first,) = torch.autograd.grad(layer(block)[0].sum(), block, create_graph=True)
+    with pytest.raises(DataError, match="gradient of a gradient"):
+        first.sum().backward()
+
+
+def test_environment_forces_an_instruction_set() -> None:
+    code = "from longspan.ops import _native; print(_native.instruction_set())"
+    for name in _native.instruction_sets():
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"LONGSPAN_ISA": name},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == name
+    wrong = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"LONGSPAN_ISA": "mmx"}, capture_output=True, text=True
+    )
+    assert wrong.returncode
+    assert "ParameterError: the instruction set is 'mmx', but this machine and installation have" in wrong.stderr
+
+
+def test_a_forked_child_computes_too() -> None:
+    code = """
+import os, torch
+from longspan import nn
+torch.set_num_threads(2)
+layer = nn.LSTM(3, 8)
+block = torch.ones(50, 16, 3)
+with torch.no_grad():
+    before = layer(block)[0]
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if torch.equal(layer(block)[0], before) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "0"
