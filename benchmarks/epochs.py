@@ -1,9 +1,9 @@
 """What does an epoch of each estimator cost beyond a bare torch loop over the same network, loss and data?
 
 The bare loop has every batch ready in memory, shuffles them, and does what nobody can leave out: the loss, its
-gradient, the clipping of its norm and a fused AdamW step. The estimator also gathers the batches, schedules the learning rate,
-averages the weights and keeps records. `benchmarks.overhead` compares a classifier with a network of torch's own parts.
-Run it with ``python -m benchmarks.epochs`` (and ``--json``).
+gradient, the clipping of its norm and a fused AdamW step. The estimator also gathers the batches, schedules the
+learning rate, averages the weights and keeps records. `benchmarks.overhead` compares a classifier with a network of
+torch's own parts. Run it with ``python -m benchmarks.epochs`` (and ``--json``).
 """
 
 import argparse

@@ -242,8 +242,12 @@ def test_partial_fit_goes_on_and_knows_symbols_to_come() -> None:
     assert not torch.equal(before, model.network_.head.weight)
     with pytest.raises(TargetError, match="'d' at step 0"):
         model.partial_fit(["cab"], ["d"])
+    with pytest.raises(ParameterError, match="symbols are those that will ever come"):
+        model.partial_fit(["cab"], ["bac"], symbols=["d"])
     with pytest.raises(ParameterError, match="symbols must be like the symbols there are"):
         decoder().partial_fit(["ab"], ["ab"], symbols=[1])
+    with pytest.raises(ParameterError, match="there are numbers or nothing where symbols would be"):
+        decoder().partial_fit(SERIES, SERIES, symbols=["a"])
 
 
 def test_warm_start_goes_on() -> None:
@@ -308,6 +312,9 @@ def test_a_file_gives_the_same_model_again(X: Any, y: Any, parameters: dict[str,
         ("values", "symbols_", ["a", "b"], "knows 3 symbols, the estimator 2"),
         ("values", "symbols_", ["b", "a", "c"], "not in order"),
         ("values", "symbols_", ["a", "b", None], "knows 3 symbols"),
+        ("values", "symbols_", ["aa", "b", "c"], "symbols of strings are characters"),
+        ("values", "source_symbols_", [1, 2, 3], "symbols of strings are characters"),
+        ("values", "longest_target_", 1 << 50, "steps"),
         ("values", "target_", "numbers", "of symbols and symbols, the estimator of others"),
         ("values", "longest_target_", 0, "up to 0 steps"),
         ("values", "_form", "single", "targets are 'single'"),
@@ -364,6 +371,17 @@ def of_numbers() -> LSTMDecoder:
         (lambda: of_words().sample(0, ["a"]), ParameterError, "n must be a whole number from 1"),
         (lambda: of_words().sample(1, ["a"], temperature=-1), ParameterError, "temperature is a number from 0"),
         (lambda: of_words().sample(1, ["a"], top_k=0), ParameterError, "top_k must be a whole number"),
+        (lambda: of_words().sample(1, ["a"], prefix=["a"]), TargetError, "the prefix .* holds lists of tokens"),
+        (lambda: of_words().sample(["ab"]), ParameterError, r"n must be .* \['ab'\]"),
+        (
+            lambda: of_numbers().sample(1, SERIES[:1], top_k=2),
+            ParameterError,
+            "top_k is 2, but the targets are numbers",
+        ),
+        (lambda: of_numbers().sample(1, SERIES[:1], prefix="ab"), TargetError, "the prefix cannot be read.*text"),
+        (lambda: decoder().fit(None, "the cat"), DataError, "target is 'the cat'.*\n.*is a list of one"),
+        (lambda: decoder().fit([None, "ab"], ["a", "b"]), DataError, "source 0 is None"),
+        (lambda: decoder(source="vector").fit([[1.0, 2.0], [1.0]], ["a", "b"]), ShapeError, "inhomogeneous"),
         (lambda: of_nothing().predict(["ab"]), DataError, "fitted without sources, but X is a list"),
         (lambda: of_nothing().attention_weights(None), ParameterError, "no attention to look at: source is 'nothing'"),
         (
@@ -375,7 +393,7 @@ def of_numbers() -> LSTMDecoder:
         (lambda: of_numbers().predict(SERIES, beam_width=2), ParameterError, "a beam is of symbols"),
         (lambda: of_numbers().score(SERIES[:1], [np.zeros((2, 3))]), TargetError, "have 3 numbers a step, but .* 2"),
         (lambda: of_numbers().score(SERIES[:1], ["ab"]), TargetError, "holds text, but targets of numbers"),
-        (lambda: of_numbers().sample(1, SERIES[:1], prefix=[[1.0]]), ShapeError, "prefix has 1 numbers a step"),
+        (lambda: of_numbers().sample(1, SERIES[:1], prefix=[[1.0]]), TargetError, "prefix .* have 1 numbers a step"),
         (lambda: decoder().fit(WORDS, WORDS[:-1]), ShapeError, "there are 30 sources but 29 targets"),
         (lambda: decoder().fit(WORDS, [*WORDS[:-1], ""]), EmptyDataError, "target 29 is empty"),
         (lambda: decoder().fit(SERIES, [*SERIES[:-1], SERIES[0][:0]]), EmptyDataError, "29 has no steps"),
@@ -386,10 +404,10 @@ def of_numbers() -> LSTMDecoder:
             NonFiniteError,
             "row 29, column 1",
         ),
-        (lambda: decoder(source="vector").fit(SERIES, WORDS), (ShapeError, ValueError), "vector|inhomogeneous"),
+        (lambda: decoder(source="vector").fit(SERIES, WORDS), ShapeError, "one vector a source"),
         (lambda: decoder(source="nothing").fit(WORDS, WORDS), ParameterError, "source is 'nothing', but X is list"),
         (lambda: decoder(source="symbols").fit(None, WORDS), ParameterError, "source is 'symbols', but X is None"),
-        (lambda: decoder(source="numbers").fit(WORDS, WORDS), DataError, "X holds text, but sources of numbers"),
+        (lambda: decoder(source="numbers").fit(WORDS, WORDS), DataError, "X holds text, but source is 'numbers'"),
         (lambda: decoder(target="numbers").fit(WORDS, WORDS), TargetError, "targets of numbers were expected"),
         (lambda: decoder(target="symbols").fit(WORDS, VECTORS), DataError, "a token is text or a whole number"),
         (lambda: decoder().fit(WORDS, None), TargetError, "y is None"),
@@ -420,3 +438,20 @@ def test_a_fit_that_is_refused_loses_nothing() -> None:
 def test_probabilities_are_offered_for_symbols_alone() -> None:
     assert hasattr(of_words(), "predict_proba")
     assert not hasattr(of_numbers(), "predict_proba")
+    for model, why in ((of_numbers(), "the targets are numbers"), (decoder(), "it is not fitted yet")):
+        with pytest.raises(AttributeError) as caught:
+            model.predict_proba(SERIES)
+        assert why in str(caught.value.__cause__)
+
+
+def test_pairs_of_one_source_are_learned_without_a_part_held_out() -> None:
+    """They stay together, so that none could be held out."""
+    model = decoder(validation_fraction="auto").fit(["go"] * 60, ["a" * (1 + number) for number in range(60)])
+    assert "validation_loss" not in model.history_[-1]
+
+
+def test_what_was_learned_from_one_text_comes_to_an_end() -> None:
+    model = decoder().fit(None, WORDS)
+    model.longest_target_ = 6_000
+    assert model._checked_length(None) == 10_000
+    assert model._checked_length(50_000) == 50_000

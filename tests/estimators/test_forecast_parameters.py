@@ -40,9 +40,10 @@ def test_lengths(series: tuple[int, ...], parameters: dict[str, Any], expected: 
 
 
 @pytest.mark.parametrize(
-    ("windows", "epochs", "lr"), [(100, 60, 3e-3), (1024, 10, 3e-3), (3999, 19, 3e-3), (4000, 38, 1e-2)]
+    ("windows", "context", "epochs", "lr"),
+    [(100, 4, 60, 3e-3), (1024, 4, 10, 3e-3), (3999, 4, 19, 3e-3), (4000, 4, 38, 1e-2), (4000, 128, 19, 3e-3)],
 )
-def test_many_windows_are_learned_from_faster_and_longer(windows: int, epochs: int, lr: float) -> None:
-    config = ForecasterConfig(context_length=4, horizon=1)
+def test_many_windows_are_learned_from_faster_and_longer(windows: int, context: int, epochs: int, lr: float) -> None:
+    config = ForecasterConfig(context_length=context, horizon=1)
     training = choose_forecaster_recipe(LSTMForecaster().get_params(), config, windows).training
     assert (training.max_epochs, training.lr) == (epochs, lr)

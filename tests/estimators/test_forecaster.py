@@ -294,16 +294,21 @@ def test_a_lone_covariate_needs_no_axis_of_its_own() -> None:
 
 def test_the_network_finds_what_no_linear_map_can() -> None:
     rng = np.random.default_rng(0)
-    state, tents = rng.uniform(size=12), []
+    state, tents = rng.uniform(size=16), []
     for _ in range(60):
         state = 1.0 - 1.9 * np.abs(state - 0.5)
         tents.append(state)
-    series = list(np.stack(tents, axis=1) + rng.normal(0, 0.01, (12, 60)))
-    settings: dict[str, Any] = {"season_length": 1, "context_length": 4, "log": False, "random_state": 0}
-    learned = LSTMForecaster(1, hidden_size=8, max_epochs=16, lr=0.03, **settings).fit([x[:59] for x in series])
-    linear = LSTMForecaster(1, hidden_size=2, max_epochs=1, lr=1e-12, **settings).fit([x[:59] for x in series])
-    assert learned.best_epoch_ > 0
-    assert learned.score(series) > 0.4 * linear.score(series)
+    series = list(np.stack(tents, axis=1) + rng.normal(0, 0.01, (16, 60)))
+    later = [(x[:end], x[end]) for x in series for end in range(50, 60)]
+
+    def error(**parameters: Any) -> float:
+        fitted = LSTMForecaster(1, season_length=1, context_length=3, log=False, random_state=0, **parameters)
+        fitted.fit([x[:50] for x in series])
+        assert (fitted.best_epoch_ > 0) == (fitted.hidden_size == 8)
+        return float(np.abs(fitted.predict([past for past, _ in later])[:, 0] - [came for _, came in later]).mean())
+
+    learned = error(hidden_size=8, max_epochs=16, lr=0.03, dropout=0.0)
+    assert learned < 0.6 * error(hidden_size=2, max_epochs=1, lr=1e-12)
 
 
 def test_static_numbers_are_told() -> None:
@@ -591,6 +596,15 @@ def test_predictions_are_asked_for_rightly() -> None:
         forecaster().fit([x[:, 0] for x in X], times=MONTHS).predict([x[:, 0] for x in X])
     with pytest.raises(NonFiniteError, match="log=False"):
         forecaster(log=True).fit(X).predict([-x for x in X])
+
+
+def test_a_score_needs_something_measured() -> None:
+    fitted = forecaster().fit(X)
+    gappy = [x.copy() for x in X]
+    gappy[0][-3:] = np.nan
+    assert np.isfinite(fitted.score(gappy))
+    with pytest.raises(DataError, match="nothing was measured in the last 3 steps"):
+        fitted.score(gappy[:1])
 
 
 def test_the_fan_chart_shows_the_past_and_the_quantiles() -> None:

@@ -185,6 +185,21 @@ def test_a_file_needs_no_encoder(learned: LSTMEncoder, tmp_path: Any) -> None:
     assert loaded.network_.config.hidden_size == started.network_.config.hidden_size
 
 
+@pytest.mark.parametrize("later", [{"cell": "gru"}, {"hidden_size": 4}, None], ids=str)
+def test_a_file_says_how_the_network_was_made_whatever_became_of_the_encoder(later: Any, tmp_path: Any) -> None:
+    start = encoder().fit(X)
+    started = LSTMClassifier(**SMALL, pretrained=start).fit(X, Y)
+    before = started.predict_proba(X)
+    if later is None:
+        started.set_params(pretrained=encoder())
+    else:
+        start.set_params(**later).fit(X)
+    started.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert (loaded.cell, loaded.hidden_size, loaded.pretrained) == ("lstm", 5, None)
+    np.testing.assert_array_equal(loaded.predict_proba(X), before)
+
+
 def test_a_file_cannot_bring_one(fitted: LSTMEncoder, tmp_path: Any) -> None:
     LSTMClassifier(**SMALL, pretrained=fitted).fit(X, Y).save(tmp_path / "model")
     config, tensors = read_model(tmp_path / "model")

@@ -92,6 +92,24 @@ def test_gradients(kind: str, location: bool) -> None:
 
 @KINDS
 @PLACES
+def test_queries_that_take_turns_see_what_they_see_together(
+    kind: str, location: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, query, rows = attention(kind, location=location), queries(), packed(sources())
+
+    def found() -> list[torch.Tensor]:
+        seen = module(query, module.remember(rows))
+        loss = (seen[0] ** 2).sum() + (seen[1] ** 3).sum()
+        return [*seen, *torch.autograd.grad(loss, list(module.parameters()))]
+
+    together = found()
+    monkeypatch.setattr("longspan.nn.attention._NUMBERS_AT_ONCE", 1)
+    for one, other in zip(found(), together, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@KINDS
+@PLACES
 def test_a_sequence_is_seen_as_if_it_were_alone(kind: str, location: bool) -> None:
     module, rows, query = attention(kind, location=location), sources(), queries()
     together = module(query, module.remember(packed(rows)))[0]

@@ -287,6 +287,21 @@ def test_a_beam_of_one_is_a_greedy_search() -> None:
             assert found[number, :length].tolist() == greedy[number, :length, 0].long().tolist()
 
 
+@pytest.mark.parametrize(("seed", "width"), [(19, 2), (27, 2), (49, 3), (96, 3), (117, 2)])
+def test_a_wider_beam_never_finds_less_than_a_greedy_search(seed: int, width: int) -> None:
+    """In each of these one greedy beginning falls out of the beam, and those that stay turn out worse."""
+    torch.manual_seed(seed)
+    sizes = {"source_size": 3, "target_size": 4, "hidden_size": 8, "embedding_size": 4}
+    net = SequenceDecoder(DecoderConfig("vector", "symbols", **sizes)).double().eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(3.0)
+    encoded = net.encode(torch.randn(16, 3).double(), 16)
+    greedy, wider = (beam_search(net, encoded, width=w, max_length=10)[2] for w in (1, width))
+    assert (wider >= greedy - 1e-12).all()
+    assert (wider > greedy + 1e-6).any()
+
+
 def test_a_beam_of_many_sources_is_that_of_each() -> None:
     net = network()
     encoded = encoded_of(net)
@@ -312,6 +327,8 @@ def test_draws_follow_the_distribution() -> None:
     assert top[1] == top[2] == 0
     assert not (draw(net, outputs, temperature=1.0, may_stop=False) == STOP).any()
     assert draw(net, outputs)[0].tolist() == [0.0]
+    for temperature in (1e-6, 1e-40, 1e-300, 1e-320):  # logits over it would overflow
+        assert draw(net, outputs[:9].float() + 5, temperature=temperature).tolist() == [[0.0]] * 9
 
 
 def test_drawn_numbers_have_the_spread_that_was_learned() -> None:
@@ -342,6 +359,8 @@ def test_generation_obeys_prefix_length_and_fixed_lengths() -> None:
     rows, lengths = generate(net, encoded, max_length=4, lengths=wanted)
     assert lengths.tolist() == wanted.tolist()
     assert not (rows[0, :1] == STOP).any()
+    rows, lengths = generate(net, encoded, max_length=4, prefix=prefix, lengths=torch.tensor([1, 2, 3, 4, 5]))
+    assert lengths.tolist() == [2, 2, 3, 4, 4]
 
 
 def test_parameters_are_counted_without_making_them() -> None:

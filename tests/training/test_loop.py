@@ -154,6 +154,18 @@ def test_training_can_end_in_the_middle_of_a_schedule() -> None:
     assert [r["loss"] for r in part.history] == [r["loss"] for r in whole.history[:2]]
 
 
+def test_watchers_are_told_how_many_epochs_there_will_be() -> None:
+    told = {}
+    for stop in (None, 2, 0):
+        diary = Diary()
+        trainer(settings(max_epochs=4, stop_after=stop), diary).fit(batches())
+        told[stop] = diary.told
+    assert told[None][0] == ("start", 4, 4)
+    assert told[2][0] == ("start", 2, 4)
+    assert len(told[2]) == 4
+    assert told[0] == []
+
+
 class Overflowing(LastStep):
     """Gives NaN at the calls that `bad` names, counted from 0."""
 

@@ -127,7 +127,7 @@ class NetworkEstimator(BaseEstimator):
 
     def _kind_of_network(self) -> dict[str, tuple[Any, Any]]:
         """Return parameters that a fitted network cannot do without: as they are now, and as it was fitted."""
-        return {"cell": (self._settings()["cell"], self.recipe_.network.cell)}
+        return {"cell": (self._settings_to_save()["cell"], self.recipe_.network.cell)}
 
     def _counts_of_parts(self, config: Any) -> dict[str, int]:
         """Return how many parts, each with weights, a configuration speaks of."""

@@ -20,6 +20,9 @@ _MOST_CONTEXT = 512
 _MANY = 4000
 """Steps of all series together, or windows, that are worth a longer look back, faster learning and more of it."""
 
+_LONG = 128
+"""Steps of context from which that is left be: each training step takes its time as it is."""
+
 _STEPS = 300
 """Training steps that small data are worth; many windows are worth twice as many."""
 
@@ -119,7 +122,8 @@ def _choose_context(shortest: int, horizon: int, season: int, wanted: int) -> in
 
 def choose_forecaster_recipe(parameters: dict[str, Any], config: ForecasterConfig, windows: int) -> Recipe:
     """Return network and training for so many windows."""
-    chosen = {name: _auto(value, _choices(windows).get(name)) for name, value in parameters.items()}
+    usual = _choices(windows, config.context_length)
+    chosen = {name: _auto(value, usual.get(name)) for name, value in parameters.items()}
     if chosen["match_parameters"]:
         config = matched(config, count_forecaster_parameters)
     return Recipe(
@@ -149,10 +153,10 @@ def dropout_of(parameters: dict[str, Any]) -> float:
     return float(_auto(parameters["dropout"], 0.2))
 
 
-def _choices(windows: int) -> dict[str, Any]:
+def _choices(windows: int, context: int) -> dict[str, Any]:
     batch_size = 32 if windows <= 2000 else 64
     steps_an_epoch = -(-windows_per_epoch(windows) // batch_size)
-    many = windows >= _MANY
+    many = windows >= _MANY and context < _LONG
     return {
         "batch_size": batch_size,
         "max_epochs": max(10, min(60, -(-(2 * _STEPS if many else _STEPS) // steps_an_epoch))),

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from longspan.errors import ModelFileError
-from longspan.estimators._pretrained import check_agrees, fitted_encoder, network_like, parameters_like, start_from
+from longspan.estimators._pretrained import (
+    check_agrees,
+    fitted_encoder,
+    network_like,
+    parameters_like,
+    parameters_of,
+    start_from,
+)
 from longspan.estimators._recipe import Recipe
 from longspan.estimators._sequence_estimator import TILE, SequenceEstimator
 from longspan.estimators._training_set import TrainingSet
@@ -42,8 +49,14 @@ class SequencePredictor(SequenceEstimator):
         return parameters | parameters_like(fitted_encoder(self.pretrained), per_step=bool(self.per_step))
 
     def _settings_to_save(self) -> dict[str, Any]:
-        """Return what a file says: the weights that came from an encoder are in the network."""
-        return self._settings() | {"pretrained": None}
+        """Return what a file says: the weights that came from an encoder are in the network.
+
+        The network says how it is made: the encoder may have been fitted again since.
+        """
+        parameters: dict[str, Any] = self.get_params(deep=False)
+        if self.pretrained is not None:
+            parameters |= parameters_of(self.recipe_.network, per_step=self._by_steps)
+        return parameters | {"pretrained": None}
 
     def _choose_recipe(self, training_set: TrainingSet, output_size: int) -> Recipe:
         if self.pretrained is None:

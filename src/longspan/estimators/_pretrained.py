@@ -47,7 +47,11 @@ def fitted_encoder(pretrained: Any) -> Any:
 
 def parameters_like(encoder: Any, *, per_step: bool) -> dict[str, Any]:
     """Return the parameters that make the same network as the encoder's; one with an output a step has no pooling."""
-    config = _config(encoder)
+    return parameters_of(_config(encoder), per_step=per_step)
+
+
+def parameters_of(config: NetworkConfig, *, per_step: bool) -> dict[str, Any]:
+    """Return the parameters that make such a network; one with an output a step has no pooling."""
     parameters = {name: getattr(config, field) for name, field in _MAKINGS.items()}
     parameters["stem"] = config.stem_strides or None
     parameters["missing"] = "indicator" if config.gaps else "error"

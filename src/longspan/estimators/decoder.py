@@ -258,7 +258,9 @@ class LSTMDecoder(SequenceGenerating):
         if top_k is not None:
             check_whole("top_k", top_k)
             if self.target_ == "numbers":
-                raise ParameterError(f"top_k is {top_k}, but the targets are numbers: there are no symbols to leave out.")
+                raise ParameterError(
+                    f"top_k is {top_k}, but the targets are numbers: there are no symbols to leave out."
+                )
         limit = self._checked_length(max_length)
         drawn = self._drawn(
             sources,

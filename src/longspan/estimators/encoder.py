@@ -77,7 +77,9 @@ class LSTMEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEst
     -----
     The decoder sees the Z numbers and where in the sequence a step is, and not the step before. Errors are measured on
     standardised channels: an error of 1 is what giving back the mean would cost. Where values are missing
-    (``missing="indicator"``) neither training nor scores ask for them.
+    (``missing="indicator"``) neither training nor scores ask for them. The decoder runs over every step, however much
+    the encoder shortens a sequence, so a pass takes time in proportion to the steps: set `max_epochs` for sequences of
+    tens of thousands of them, or keep one step in several.
 
     `score_samples` looks at what the reconstruction leaves of each channel, as it was in training: a residual goes on
     from the one before, and goes along with those of other channels. What is in it beyond that is surprising, and its

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from longspan.errors import DataError
 from longspan.estimators._backtest import Backtest, backtest, with_last
 from longspan.estimators._base import all_or_nothing
 from longspan.estimators._fan_chart import fan_chart
@@ -225,9 +226,9 @@ class LSTMForecaster(SeriesForecaster):
         series = self._series_ahead(X, self._steps_ahead(horizon), times, known, None, only_times=True)
         block = series.block
         if series.times is not None:
-            return series.times[block.ends[:, None] + np.arange(block.ahead)]
+            return np.asarray(series.times[block.ends[:, None] + np.arange(block.ahead)])
         lengths = self._tail_lengths if X is None else block.lengths
-        return lengths[:, None] + np.arange(block.ahead)
+        return np.asarray(lengths[:, None] + np.arange(block.ahead))
 
     def score(self, X: Any, y: Any = None, *, times: Any = None, known: Any = None, static: Any = None) -> float:
         """Return minus the MASE of the last horizon of each series, forecast from what comes before it.
@@ -240,6 +241,11 @@ class LSTMForecaster(SeriesForecaster):
         ----------
         X, times, known, static
             As in `fit`: the series with their last steps.
+
+        Raises
+        ------
+        DataError
+            If nothing was measured in the last steps, or as `predict` does.
         """
         check_is_fitted(self, "network_")
         series = self._read(X, times, known, static, reset=False)
@@ -253,6 +259,8 @@ class LSTMForecaster(SeriesForecaster):
         past = [cut.values[start:end] for start, end in zip(cut.offsets[:-1], cut.ends, strict=True)]
         scale = np.stack([mase_scale(part, self.season_length_) for part in past])
         known = ~np.isnan(error)
+        if not known.any():
+            raise DataError(f"nothing was measured in the last {horizon} steps: there is nothing to score.")
         scaled = known & ~np.isnan(scale)
         return -float((error[scaled] / scale[scaled]).mean() if scaled.any() else error[known].mean())
 

@@ -30,6 +30,7 @@ class Stepper:
 
     Examples
     --------
+    >>> from longspan.nn import LSTM
     >>> layer = LSTM(2, 3)
     >>> stepper = layer.stepper()
     >>> block = torch.randn(5, 2)

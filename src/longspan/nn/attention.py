@@ -8,11 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.utils.checkpoint import checkpoint
 
 from longspan.errors import ShapeError
 from longspan.nn._recurrent import check_choice, check_positive
 
 ATTENTIONS = ("dot", "additive")
+
+_NUMBERS_AT_ONCE = 1 << 23
+"""Numbers in which queries are compared with rows together; more are slower, and on long sequences fill the memory."""
 
 
 class AttentionMemory(NamedTuple):
@@ -164,10 +168,23 @@ class Attention(nn.Module):
                 f"the queries have shape {tuple(query.shape)}; expected (batch, queries, features) = "
                 f"({memory.keys.shape[0]}, any, {self.query_size})."
             )
+        if steps is None:
+            steps = torch.arange(query.shape[1], device=query.device, dtype=query.dtype).expand(query.shape[:2])
+        numbers_a_query = memory.keys.shape[:2].numel() * (1 if self.score is None else memory.keys.shape[2])
+        at_once = max(1, _NUMBERS_AT_ONCE // numbers_a_query)
+        if query.shape[1] <= at_once:
+            return self._attend(query, steps, memory)
+        # Some queries at a time, compared again for the gradients instead of being kept.
+        parts = [
+            checkpoint(self._attend, *part, memory, use_reentrant=False, preserve_rng_state=False)
+            for part in zip(query.split(at_once, dim=1), steps.split(at_once, dim=1), strict=True)
+        ]
+        contexts, weights = zip(*parts, strict=True)
+        return torch.cat(contexts, dim=1), torch.cat(weights, dim=1)
+
+    def _attend(self, query: Tensor, steps: Tensor, memory: AttentionMemory) -> tuple[Tensor, Tensor]:
         scores = self._scores(query, memory.keys)
         if self.marks is not None:
-            if steps is None:
-                steps = torch.arange(query.shape[1], device=query.device, dtype=query.dtype).expand(query.shape[:2])
             scores = scores + self.marks(query, steps, memory)
         beyond = torch.arange(memory.keys.shape[1], device=query.device) >= memory.lengths.unsqueeze(1)
         weights = scores.masked_fill(beyond.unsqueeze(1), -math.inf).softmax(dim=-1)

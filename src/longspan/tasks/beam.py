@@ -41,8 +41,8 @@ def beam_search(
 
     At each step the `width` most probable continuations are kept. One that ends in a stop leaves the beam, which is
     narrower by one from then on. The best is the one with the highest log-likelihood over ``length ** length_power``,
-    the stop counted; one that reaches `max_length` is compared as it is. No sequence is empty. A beam of one is a greedy
-    search; beside a wider one a greedy search goes on, whatever the beam does, so that none finds less than that.
+    the stop counted; one that reaches `max_length` is compared as it is. No sequence is empty. A beam of one is a
+    greedy search; beside a wider one a greedy search goes on, so that a wider beam never finds less than that.
 
     Parameters
     ----------

@@ -44,9 +44,10 @@ def draw(
         if top_k is not None and top_k < logits.shape[1]:
             logits = logits.masked_fill(logits < logits.topk(top_k).values[:, -1:], -math.inf)
         if temperature:
-            # The largest sum with Gumbel noise is a draw from the softmax (Gumbel 1954). Without the largest logit taken
-            # off, a temperature of next to nothing would make infinity of several.
-            logits = (logits - logits.amax(dim=1, keepdim=True)) / temperature - torch.empty_like(logits).exponential_(generator=generator).log()
+            # The largest sum with Gumbel noise is a draw from the softmax (Gumbel 1954). The largest logit is taken off
+            # first: a temperature of next to nothing would make infinity of several.
+            noise = -torch.empty_like(logits).exponential_(generator=generator).log()
+            logits = (logits - logits.amax(dim=1, keepdim=True)) / temperature + noise
         return logits.argmax(dim=-1, keepdim=True).to(outputs.dtype)
     numbers, stop = outputs[:, :-1], torch.zeros_like(outputs[:, -1:])
     threshold = torch.full_like(stop, 0.5)

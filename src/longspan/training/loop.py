@@ -122,7 +122,8 @@ class Trainer:
         TrainingError
             If what is left is of no use: no step had a finite gradient, or none had any more at the end.
         """
-        with self._watched(self.settings.max_epochs, len(training)):
+        epochs = self.settings.max_epochs if self.settings.stop_after is None else self.settings.stop_after
+        with self._watched(epochs, len(training)) if epochs else nullcontext():
             try:
                 self._epochs(training, validation)
             except KeyboardInterrupt:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longspan.errors import DataError, EmptyDataError, TargetError
+from longspan.errors import DataError, EmptyDataError, ParameterError, TargetError
 from longspan.estimators._decoding.symbols import Vocabulary, holds_symbols, read_symbols
 
 strings = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=5)
@@ -47,7 +47,12 @@ def test_numbers_are_places_in_the_sorted_symbols() -> None:
         ([np.zeros(3)], False),
         (None, False),
         ([], False),
-        (np.array([["a"]]), False),
+        (np.array([["a", "b"]]), True),
+        (np.array([["a", "b"]], dtype=object), True),
+        (np.zeros((2, 3, 4)), False),
+        ([None, "ab"], True),
+        ([[], ["a"]], True),
+        ("ab", True),
     ],
 )
 def test_text_is_told_from_numbers(sequences: Any, symbols: bool) -> None:
@@ -59,6 +64,39 @@ def test_series_of_pandas_hold_text() -> None:
     series = pandas.Series(["ab", "c"], index=[5, 6])
     assert holds_symbols(series)
     assert read_symbols(series, "X") == ["ab", "c"]
+    frame = pandas.DataFrame({"text": ["ab", "c"]})
+    assert holds_symbols(frame)
+    with pytest.raises(DataError, match=r"X is a table of shape \(2, 1\)"):
+        read_symbols(frame, "X")
+
+
+def test_rows_of_an_array_are_lists_of_tokens() -> None:
+    assert read_symbols(np.array([["a", "bb"], ["c", "a"]]), "X") == [["a", "bb"], ["c", "a"]]
+    assert {type(token) for token in read_symbols([[np.str_("a")]], "X")[0]} == {str}
+    with pytest.raises(DataError, match=r"X is a table of shape \(2, 1\)"):
+        read_symbols(np.array([["a word"], ["another"]]), "X")
+
+
+@pytest.mark.parametrize(
+    ("known", "others", "message"),
+    [
+        (["ab"], ["bc"], "has 'bc', but the symbols of strings are single characters"),
+        (["ab"], [1], "must be like the symbols there are, 'a', 'b'"),
+        (["ab"], [""], "has ''"),
+        ([[1]], [2.5], "has 2.5 at step 0"),
+        ([[1]], 3, "not iterable"),
+    ],
+)
+def test_symbols_to_come_are_like_those_there_are(known: Any, others: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        Vocabulary.of(known).with_more(others, "symbols")
+
+
+def test_symbols_to_come_are_sorted_among_those_there_are() -> None:
+    assert Vocabulary.of(["ca"]).with_more("bd", "symbols") == ["a", "b", "c", "d"]
+    more = Vocabulary.of([[1, 5]]).with_more(np.array([4, 1]), "symbols")
+    assert more == [1, 4, 5]
+    assert {*map(type, more)} == {int}
 
 
 @pytest.mark.parametrize(
@@ -90,6 +128,7 @@ def test_what_was_not_there_in_training_is_named(known: Any, new: Any, message: 
         ([["a", 2.5]], DataError, "Y 0 has 2.5 at step 1"),
         ([["a", None]], DataError, "Y 0 has None at step 1"),
         ([["a", 2]], DataError, "mixes tokens that are text with tokens that are numbers"),
+        ([None, "a"], DataError, "Y 0 is None, and must be a string"),
         ([[True]], DataError, "Y 0 has True at step 0"),
     ],
 )

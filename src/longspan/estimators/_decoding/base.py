@@ -307,8 +307,11 @@ class SequenceDecoding(NetworkEstimator):
         ):
             _check_symbols(vocabulary, size if kind == "symbols" else 0)
         forms = given.FORMS if config.target == "numbers" else ("",)
-        if self._form not in forms or not 1 <= self.longest_target_ <= _LONGEST_TARGET:
-            raise ModelFileError(f"the targets are {self._form!r:.60} of up to {self.longest_target_} steps.")
+        one_number = self._form in ("rows", "") or config.target_size == 1
+        if self._form not in forms or not one_number or not 1 <= self.longest_target_ <= _LONGEST_TARGET:
+            raise ModelFileError(
+                f"the targets are {self._form!r:.60} of {config.target_size}, of up to {self.longest_target_} steps."
+            )
         if config.source in ("numbers", "vector"):
             name = "n_sequence_features_" if config.source == "numbers" else "n_features_in_"
             if getattr(self, name, None) != config.source_size:

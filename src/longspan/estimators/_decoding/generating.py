@@ -20,8 +20,6 @@ _AT_ONCE = 256
 _LONGEST_TEXT = 10_000
 """Steps of a target without a source, unless more are asked for: what was learned from one long text may never stop."""
 
-_LONGEST_ANSWER = 1 << 20
-
 
 class SequenceGenerating(SequenceDecoding):
     """Base of `LSTMDecoder`: targets made by the network, and given back as targets were given."""
@@ -81,7 +79,7 @@ class SequenceGenerating(SequenceDecoding):
         parts = [rows[:, :-1].astype(np.float64) for rows in found]
         if self._form != "rows":
             parts = [part[:, 0] for part in parts]
-        if self._form == "single":
+        if self._form == "single" and {*map(len, parts)} == {1}:
             return np.concatenate(parts)
         return np.stack(parts) if self._same_length and len({map(len, parts)}) == 1 else parts
 
@@ -101,7 +99,8 @@ class SequenceGenerating(SequenceDecoding):
         if max_length is None:
             if self.target_ == "numbers" and self._same_length:
                 return self.longest_target_
-            return min(2 * self.longest_target_, _LONGEST_TEXT if self.source_ == "nothing" else _LONGEST_ANSWER)
+            limit = 2 * self.longest_target_
+            return min(limit, _LONGEST_TEXT) if self.source_ == "nothing" else limit
         check_whole("max_length", max_length)
         return int(max_length)
 

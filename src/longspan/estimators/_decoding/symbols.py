@@ -83,7 +83,9 @@ class Vocabulary:
             more = _read_tokens(list(others), name, ParameterError)
             found = sorted({*self.symbols, *more})
         except (TypeError, ParameterError) as error:
-            raise ParameterError(f"{name} must be like the symbols there are, {_some(self.symbols)}: {error}") from error
+            raise ParameterError(
+                f"{name} must be like the symbols there are, {_some(self.symbols)}: {error}"
+            ) from error
         longer = [symbol for symbol in more if self.joined and len(symbol) != 1]
         if longer:
             raise ParameterError(f"{name} has {longer[0]!r:.60}, but the symbols of strings are single characters.")
