@@ -19,10 +19,16 @@ decoder.fit(words, [spoken[word] for word in words])
 
 phones = decoder.predict([WORD])[0]
 weights = decoder.attention_weights([WORD])[0]
-figure, axes = plt.subplots(figsize=(4.5, 3.5), layout="constrained")
-image = axes.imshow(weights, cmap="Greys", vmin=0, vmax=1)
+figure, axes = plt.subplots(figsize=(4.4, 3.0), layout="constrained")
+image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
 axes.set_xticks(range(len(WORD)), list(WORD))
 axes.set_yticks(range(len(phones)), phones)
-axes.set_xlabel("letter")
-axes.set_ylabel("phoneme")
-figure.colorbar(image, label="attention")
+axes.xaxis.tick_top()
+axes.tick_params(length=0)
+for side in range(1, max(weights.shape)):  # white lines between the cells
+    axes.axhline(side - 0.5, color="white", linewidth=2)
+    axes.axvline(side - 0.5, color="white", linewidth=2)
+axes.set_xlim(-0.5, len(WORD) - 0.5)
+axes.set_ylim(len(phones) - 0.5, -0.5)
+axes.spines[:].set_color("0.8")
+figure.colorbar(image, label="attention").outline.set_color("0.8")

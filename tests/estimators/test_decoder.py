@@ -78,6 +78,15 @@ def test_a_text_is_learned_in_pieces_and_sampled() -> None:
     assert len(drawn) == 40
 
 
+def test_the_loss_of_the_text_held_out_is_what_its_perplexity_says() -> None:
+    """Each piece of it is judged from the state in which the last one ended."""
+    text = "".join(np.random.default_rng(0).choice(list("aab"), size=999))
+    model = decoder(max_epochs=3, lr=0.02, bptt_steps=20, validation_fraction=0.1).fit(None, [text])
+    assert model.recipe_.bptt_steps == 20
+    kept = model.history_[model.best_epoch_ - 1]["validation_loss"]
+    assert kept == pytest.approx(math.log(model.perplexity(None, [text[900:]])), rel=1e-5)
+
+
 def test_number_sequences_are_unfolded_from_vectors() -> None:
     slopes = np.random.default_rng(0).normal(size=(120, 1))
     curves = slopes * np.arange(1, 7)

@@ -34,7 +34,7 @@ QUICK = {"max_epochs": 25, "lr": 0.03, "batch_size": 32, "dropout": 0.0, "input_
         LSTMClassifier(**CHECKED, **QUICK),
         LSTMRegressor(**CHECKED, **QUICK),
         LSTMEncoder(4, **CHECKED, **QUICK | {"max_epochs": 3}),
-        LSTMDecoder(hidden_size=8, validation_fraction=0, max_epochs=25, lr=0.03, batch_size=32, random_state=0),
+        LSTMDecoder(hidden_size=8, validation_fraction=0, max_epochs=8, lr=0.03, batch_size=32, random_state=0),
         LSTMForecaster(hidden_size=4, max_epochs=2, random_state=0),
     ]
 )

@@ -183,8 +183,8 @@ class LSTMDecoder(SequenceGenerating):
             Sources of any lengths; None, for a model without sources, asks for one target.
         beam_width : int, default 1
             1 takes the most probable symbol at each step. More keep so many beginnings in view (beam search), and
-            return the target with the highest mean log-likelihood a step; at most as many as there are symbols and a
-            stop.
+            return the target with the highest mean log-likelihood a step, never less than that with 1; at most as many
+            as there are symbols and a stop.
         max_length : int, optional
             Steps of a target, at most; by default twice as many as the longest in training (without sources no more
             than 10,000), or exactly as many if all targets of numbers had the same.

@@ -177,7 +177,7 @@ class Attention(nn.Module):
         # Some queries at a time, compared again for the gradients instead of being kept.
         parts = [
             checkpoint(self._attend, *part, memory, use_reentrant=False, preserve_rng_state=False)
-            for part in zip(query.split(at_once, dim=1), steps.split(at_once, dim=1), strict=True)
+            for part in zip(torch.split(query, at_once, dim=1), torch.split(steps, at_once, dim=1), strict=True)
         ]
         contexts, weights = zip(*parts, strict=True)
         return torch.cat(contexts, dim=1), torch.cat(weights, dim=1)

@@ -72,6 +72,7 @@ def test_series_of_pandas_hold_text() -> None:
 
 def test_rows_of_an_array_are_lists_of_tokens() -> None:
     assert read_symbols(np.array([["a", "bb"], ["c", "a"]]), "X") == [["a", "bb"], ["c", "a"]]
+    assert read_symbols(np.array([[3], [5]]), "X") == [[3], [5]]
     assert {type(token) for token in read_symbols([[np.str_("a")]], "X")[0]} == {str}
     with pytest.raises(DataError, match=r"X is a table of shape \(2, 1\)"):
         read_symbols(np.array([["a word"], ["another"]]), "X")

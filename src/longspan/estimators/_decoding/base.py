@@ -31,6 +31,9 @@ _ROWS_AT_ONCE = 1 << 14
 _STEPS_AT_ONCE = 1024
 """Steps of a long target that go through the network together where nothing is learned."""
 
+_PIECES_OF_A_LANE = 8
+"""Pieces that a lane walks along, at least, where a text is validated on."""
+
 _LONGEST_TARGET = 1 << 40
 """Steps; more were never in any memory."""
 
@@ -245,8 +248,16 @@ class SequenceDecoding(NetworkEstimator):
         training = training_set.batches(training_set.kept, batch_size=self.recipe_.batch_size, **options)  # type: ignore[arg-type]
         if not len(training_set.held):
             return training, None
-        lanes = max(32, self.recipe_.batch_size)
+        lanes = self._held_lanes(training_set.targets.lengths[training_set.held])
         return training, training_set.batches(training_set.held, batch_size=lanes, **options)  # type: ignore[arg-type]
+
+    def _held_lanes(self, lengths: NDArray[np.int64]) -> int:
+        """Return how many targets are validated on side by side."""
+        lanes, steps = max(32, self.recipe_.batch_size), self.recipe_.bptt_steps
+        if self.source_ != "nothing" or steps is None or lengths.max() <= steps:
+            return lanes
+        # A lane that begins in the middle of a text has no state to go on from: few of them, and long ones.
+        return min(lanes, max(1, int(lengths.sum()) // (_PIECES_OF_A_LANE * steps)))
 
     # Using the network -----------------------------------------------------------------------------------------------
 

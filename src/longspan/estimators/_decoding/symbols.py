@@ -150,8 +150,10 @@ def read_symbols(sequences: Any, what: str, error: type[DataError] = DataError) 
 
 
 def _refuse_tables(sequences: Any, what: str, error: type[DataError]) -> None:
-    """Refuse a frame, and an array of one column: they hold strings, and would be read as lists of one token each."""
-    if getattr(sequences, "ndim", 1) > 1 and (hasattr(sequences, "columns") or sequences.shape[1] == 1):
+    """Refuse a frame, and an array with one column of text, whose strings would be read as lists of one token each."""
+    if getattr(sequences, "ndim", 1) < 2:
+        return
+    if hasattr(sequences, "columns") or (sequences.shape[1] == 1 and holds_symbols(sequences)):
         raise error(
             f"{what} is a table of shape {sequences.shape}, and must be a list of strings or a list of lists of tokens."
             f"\n  Pass one column of it, such as X['text'], or X[:, 0]."
