@@ -12,8 +12,8 @@ import torch
 
 from longspan import LSTMForecaster, Sequences, load
 from longspan.errors import DataError, EmptyDataError, ModelFileError, NonFiniteError, ParameterError, ShapeError
-from longspan.estimators._conformal import conformal_widths
-from longspan.estimators._rollout import between_quantiles
+from longspan.estimators._forecasting.conformal import conformal_widths
+from longspan.estimators._forecasting.rollout import between_quantiles
 from longspan.io import read_model, write_model
 from tests.estimators.small import assert_same_bits
 

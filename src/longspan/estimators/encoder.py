@@ -16,11 +16,11 @@ from torch import Tensor
 from longspan.data import Batch
 from longspan.errors import ModelFileError, ParameterError
 from longspan.estimators._base import all_or_nothing
+from longspan.estimators._encoding.latents import LONGEST, check_latents, draw_lengths, packings, read_lengths, thinned
+from longspan.estimators._encoding.residuals import ResidualMoments, UsualSquares
 from longspan.estimators._inputs import read_weights
-from longspan.estimators._latents import LONGEST, check_latents, draw_lengths, packings, read_lengths, thinned
 from longspan.estimators._parameters import check_number, check_parameters, documented
 from longspan.estimators._recipe import DataShape, Recipe, choose_recipe, encoder_choices, matched
-from longspan.estimators._residuals import ResidualMoments, UsualSquares
 from longspan.estimators._sequence_estimator import TILE, SequenceEstimator
 from longspan.estimators._training_set import TargetArray, TrainingSet
 from longspan.sequences import Sequences

@@ -9,14 +9,14 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from longspan.errors import DataError
-from longspan.estimators._backtest import Backtest, backtest, with_last
 from longspan.estimators._base import all_or_nothing
-from longspan.estimators._fan_chart import fan_chart
-from longspan.estimators._forecast_parameters import check_forecaster, check_levels, choose_lengths
-from longspan.estimators._metrics import mase_scale, mean_known
+from longspan.estimators._forecasting.backtest import Backtest, backtest, with_last
+from longspan.estimators._forecasting.base import SeriesForecaster
+from longspan.estimators._forecasting.fan_chart import fan_chart
+from longspan.estimators._forecasting.metrics import mase_scale, mean_known
+from longspan.estimators._forecasting.parameters import check_forecaster, check_levels, choose_lengths
+from longspan.estimators._forecasting.series import read_series, refuse_unseen, unwrap_frame, value_rows
 from longspan.estimators._parameters import documented
-from longspan.estimators._series import read_series, refuse_unseen, unwrap_frame, value_rows
-from longspan.estimators._series_forecaster import SeriesForecaster
 from longspan.sequences import as_sequences
 
 

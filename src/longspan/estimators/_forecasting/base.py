@@ -16,8 +16,9 @@ from longspan.data.calendar import CYCLES, Step, calendar_cycles, grid_times
 from longspan.data.windows import Windows
 from longspan.errors import DataError, ModelFileError, NonFiniteError, ParameterError, ShapeError, TrainingWarning
 from longspan.estimators._base import NetworkEstimator
-from longspan.estimators._conformal import conformal_widths
-from longspan.estimators._forecast_parameters import (
+from longspan.estimators._forecasting.conformal import conformal_widths
+from longspan.estimators._forecasting.linear import fit_linear, spread_of_errors
+from longspan.estimators._forecasting.parameters import (
     all_levels,
     check_count,
     check_forecaster,
@@ -26,11 +27,8 @@ from longspan.estimators._forecast_parameters import (
     choose_lengths,
     dropout_of,
 )
-from longspan.estimators._forecast_set import ForecastSet
-from longspan.estimators._inputs import read_sequences
-from longspan.estimators._linear_forecast import fit_linear, spread_of_errors
-from longspan.estimators._rollout import Rollout, tails
-from longspan.estimators._series import (
+from longspan.estimators._forecasting.rollout import Rollout, tails
+from longspan.estimators._forecasting.series import (
     SeriesSet,
     padded,
     read_known,
@@ -41,6 +39,8 @@ from longspan.estimators._series import (
     unwrap_frame,
     value_rows,
 )
+from longspan.estimators._forecasting.training_set import ForecastSet
+from longspan.estimators._inputs import read_sequences
 from longspan.tasks.forecast import ForecasterConfig, Forecasting, ForecastNetwork
 
 _CALIBRATED = 1000

@@ -8,8 +8,8 @@ import pytest
 
 from longspan import LSTMForecaster
 from longspan.errors import DataError, MissingDependencyError, ParameterError
-from longspan.estimators._backtest import Backtest, simple_forecast
-from longspan.estimators._metrics import covered, mase_scale, pinball
+from longspan.estimators._forecasting.backtest import Backtest, simple_forecast
+from longspan.estimators._forecasting.metrics import covered, mase_scale, pinball
 
 TINY: dict[str, Any] = {"horizon": 3, "hidden_size": 3, "max_epochs": 1, "random_state": 0, "season_length": 4}
 RNG = np.random.default_rng(0)

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from longspan.data.windows import Origins, SeriesBlock, Windows, origins_of
-from longspan.estimators._forecast_parameters import Lengths, windows_per_epoch
-from longspan.estimators._linear_forecast import Examples, LinearChoice, Split, choose_linear
+from longspan.estimators._forecasting.linear import Examples, LinearChoice, Split, choose_linear
+from longspan.estimators._forecasting.parameters import Lengths, windows_per_epoch
 from longspan.tasks.forecast import window_scale
 
 Index = NDArray[np.int64]

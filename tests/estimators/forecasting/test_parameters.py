@@ -7,7 +7,7 @@ import pytest
 
 from longspan import LSTMForecaster
 from longspan.data.windows import SeriesBlock
-from longspan.estimators._forecast_parameters import Lengths, choose_forecaster_recipe, choose_lengths
+from longspan.estimators._forecasting.parameters import Lengths, choose_forecaster_recipe, choose_lengths
 from longspan.tasks import ForecasterConfig
 
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from longspan.data.windows import SeriesBlock
-from longspan.estimators._linear_forecast import (
+from longspan.estimators._forecasting.linear import (
     Examples,
     LinearChoice,
     choose_linear,
@@ -14,7 +14,7 @@ from longspan.estimators._linear_forecast import (
     growth_of_errors,
     spread_of_errors,
 )
-from longspan.estimators._series import season_from_autocorrelation
+from longspan.estimators._forecasting.series import season_from_autocorrelation
 
 L, H, SEASON = 12, 6, 4
 RNG = np.random.default_rng(0)

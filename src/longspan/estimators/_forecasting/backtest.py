@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from longspan.errors import DataError
-from longspan.estimators._fan_chart import fan_chart, new_axes
-from longspan.estimators._forecast_parameters import check_count
-from longspan.estimators._metrics import covered, mase_scale, mean_known, pinball
-from longspan.estimators._series import SeriesSet
+from longspan.estimators._forecasting.fan_chart import fan_chart, new_axes
+from longspan.estimators._forecasting.metrics import covered, mase_scale, mean_known, pinball
+from longspan.estimators._forecasting.parameters import check_count
+from longspan.estimators._forecasting.series import SeriesSet
 
 Floats = NDArray[np.float64]
 
