@@ -29,7 +29,7 @@ def make_fits() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     X = [rng.normal(size=(length, 4)) for length in rng.integers(20, 60, size=1500)]
     labels, numbers = np.array([x[:, 0].sum() > 0 for x in X]), np.array([x[0, 0] + x[-1, 0] for x in X])
     words = ["".join(rng.choice(list("abcdefghij"), size=length)) for length in rng.integers(3, 15, size=1500)]
-    series = list(rng.normal(size=(20, 300)).cumsum(axis=1))
+    series = list(rng.normal(size=(60, 300)).cumsum(axis=1))
     return {
         "classifier": (LSTMClassifier(**COMMON), (X, labels)),
         "regressor": (LSTMRegressor(validation_folds=0, **COMMON), (X, numbers)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -212,6 +212,7 @@ class Windows:
         self._static = _static(block)
         self._trifle = _trifles(block)
         self._changes = np.maximum(block.mean_changes(), self._trifle)
+        self._seen_before = np.concatenate([np.zeros((1, block.n_channels), np.int64), self._seen.cumsum(axis=0)])
 
     def __len__(self) -> int:
         """Return how many batches a pass has."""
@@ -234,11 +235,10 @@ class Windows:
         values, targets = self.gather(index)
         chosen = self.origins.take(index)
         past, future = self._rows(chosen.rows)
-        turns = _turns(chosen.channels, self.block.n_channels)
         own = chosen.series * self.block.n_channels + chosen.channels
         window = Window(
             values=self._tensor(values),
-            seen=self._tensor(np.take_along_axis(self._seen[past], turns[:, None], axis=2)),
+            seen=self._tensor(_own_first(self._seen[past], chosen.channels)),
             past=self._tensor(self._covariates[past]),
             future=self._tensor(self._covariates[future]),
             static=self._tensor(self._static[own]),
@@ -250,8 +250,7 @@ class Windows:
         """Return contexts (B, L, K), the channel to forecast first, and targets (B, H), relative to the anchors."""
         chosen = self.origins.take(index)
         past, future = self._rows(chosen.rows)
-        turns = _turns(chosen.channels, self.block.n_channels)
-        values = np.take_along_axis(self.filled[past], turns[:, None], axis=2)
+        values = _own_first(self.filled[past], chosen.channels)
         anchors = values[:, -1:]
         return values - anchors, self.block.values[future, chosen.channels[:, None]] - anchors[:, :, 0]
 
@@ -263,9 +262,10 @@ class Windows:
         """
         chosen = self.origins.take(index)
         changes = self._changes[chosen.series]
-        thin = 2 * self._seen[self._rows(chosen.rows)[0]].sum(axis=1) < self.context
+        seen = self._seen_before[chosen.rows] - self._seen_before[chosen.rows - self.context]
+        thin = 2 * seen < self.context
         floor = np.where(thin, changes, np.maximum(0.01 * changes, self._trifle[chosen.series]))
-        return np.take_along_axis(floor, _turns(chosen.channels, self.block.n_channels), axis=1)
+        return _own_first(floor, chosen.channels)
 
     def anchors(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the last value of each context, shape (B,): what the values of a window are relative to."""
@@ -279,9 +279,13 @@ class Windows:
         return torch.from_numpy(array.astype(np.float32)).to(self.device)
 
 
-def _turns(channels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return the order of the channels of each window, shape (B, K): its own first."""
-    return (channels[:, None] + np.arange(count)) % count
+def _own_first(values: NDArray[Any], channels: NDArray[np.int64]) -> NDArray[Any]:
+    """Turn the channels, the last axis, until that of each window comes first."""
+    count = values.shape[-1]
+    if count == 1:
+        return values
+    turns = (channels[:, None] + np.arange(count)) % count
+    return np.take_along_axis(values, turns.reshape(len(values), *[1] * (values.ndim - 2), count), axis=-1)
 
 
 def _static(block: SeriesBlock) -> NDArray[np.float32]:
