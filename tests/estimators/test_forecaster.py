@@ -1,4 +1,4 @@
-"""LSTMForecaster: shapes, units, gaps, times, covariates, files, and what it refuses."""
+"""LSTMForecaster: shapes, units, intervals, files, and the life of an estimator."""
 
 import io
 from contextlib import redirect_stderr, redirect_stdout
@@ -11,31 +11,12 @@ import pytest
 import torch
 
 from longspan import LSTMForecaster, Sequences, load
-from longspan.errors import DataError, EmptyDataError, ModelFileError, NonFiniteError, ParameterError, ShapeError
+from longspan.errors import DataError, ModelFileError, ParameterError, ShapeError
 from longspan.estimators._forecasting.conformal import conformal_widths
 from longspan.estimators._forecasting.rollout import between_quantiles
 from longspan.io import read_model, write_model
+from tests.estimators.forecasting.small import MONTHS, X, forecaster, waves
 from tests.estimators.small import assert_same_bits
-
-TINY: dict[str, Any] = {"horizon": 3, "hidden_size": 3, "max_epochs": 2, "random_state": 0, "season_length": 4}
-
-
-def forecaster(**parameters: Any) -> LSTMForecaster:
-    return LSTMForecaster(**TINY | parameters)
-
-
-def waves(count: int = 3, steps: int = 40, *, channels: int = 1, seed: int = 0) -> list[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    at = np.arange(steps)[:, None]
-    return [
-        10 + level + np.sin(2 * np.pi * at / 4 + np.arange(channels)) + rng.normal(0, 0.1, (steps, channels))
-        for level in range(count)
-    ]
-
-
-X = waves()
-MONTHS = np.arange("2000-01", "2003-05", dtype="datetime64[M]")
-
 
 # Shapes and forms -------------------------------------------------------------------------------------------------
 
@@ -205,118 +186,6 @@ def test_series_that_never_change_are_forecast_as_they_are() -> None:
     )
     mixed = forecaster().fit([np.full(40, 7.0), X[0][:, 0]])
     np.testing.assert_allclose(mixed.predict()[0], 7.0, atol=1e-3)
-
-
-# Gaps, times, covariates -------------------------------------------------------------------------------------------
-
-
-def test_rows_left_out_are_the_gaps_that_nan_is() -> None:
-    values = X[0][:, 0].copy()
-    lost = np.array([5, 6, 20, 33])
-    values[lost] = np.nan
-    kept = np.setdiff1d(np.arange(40), lost)
-    full = forecaster().fit([values], times=MONTHS)
-    short = forecaster().fit([values[kept]], times=[MONTHS[kept]])
-    assert_same_bits(full, short)
-    np.testing.assert_array_equal(full.predict(), short.predict())
-    assert np.isfinite(full.predict_quantiles()).all()
-
-
-def test_a_series_that_ends_in_a_gap_is_forecast() -> None:
-    values = [x.copy() for x in X]
-    values[0][-2:] = np.nan
-    fitted = forecaster().fit(values)
-    assert np.isfinite(fitted.predict()).all()
-
-
-@pytest.mark.parametrize("parameters", [{"log": False}, {"log": True}, {"strategy": "recursive"}])
-@pytest.mark.parametrize("channels", [1, 2])
-def test_gaps_longer_than_the_context_hide_nothing_of_what_came_before(
-    parameters: dict[str, Any], channels: int
-) -> None:
-    series = waves(2, channels=channels)
-    series[0][-20:, 0] = np.nan
-    series[1][-10:-3, 0] = np.nan
-    fitted = forecaster(context_length=6, **parameters).fit(series)
-    quantiles = fitted.predict_quantiles(series)
-    np.testing.assert_array_equal(fitted.predict_quantiles(), quantiles)
-    first = quantiles.reshape(2, 3, channels, 3)[0, :, 0]
-    np.testing.assert_allclose(first[:, 1], series[0][-21, 0], atol=2.0)
-    assert bool((first[:, 2] - first[:, 0] > 0.05).all())
-
-
-def test_times_of_the_forecast_go_on() -> None:
-    fitted = forecaster().fit([x[:, 0] for x in X], times=MONTHS)
-    expected = np.arange("2003-05", "2003-08", dtype="datetime64[M]").astype("datetime64[us]")
-    np.testing.assert_array_equal(fitted.predict_times(), np.stack([expected] * 3))
-    np.testing.assert_array_equal(fitted.predict_times([X[0][:30]], 1, times=[MONTHS[:30]]), [[MONTHS[30]]])
-    bare = forecaster().fit(X)
-    assert bare.predict_times(X).tolist() == bare.predict_times().tolist() == [[40, 41, 42]] * 3
-    assert forecaster().fit([X[0]], times=np.arange(40) * 0.5).predict_times().tolist() == [[20.0, 20.5, 21.0]]
-
-
-def test_the_calendar_reaches_the_network() -> None:
-    days = np.arange("2024-01-01", "2024-02-10", dtype="datetime64[D]")
-    fitted = forecaster(season_length="auto").fit([x[:, 0] for x in X], times=days)
-    assert fitted.season_length_ == 7
-    assert fitted.cycles_ == ["day of week", "day of month"]
-    assert fitted.network_.config.covariate_size == 4
-
-
-def holidays(length: int, seed: int) -> np.ndarray:
-    return (np.random.default_rng(seed).random((length, 1)) < 0.2).astype(float)
-
-
-def test_covariates_known_in_advance_are_learned() -> None:
-    known = [holidays(103, n) for n in range(4)]
-    rng = np.random.default_rng(0)
-    series = [5 * k[:100, 0] + rng.normal(0, 0.1, 100) for k in known]
-    fitted = LSTMForecaster(
-        3, season_length=1, random_state=0, max_epochs=25, hidden_size=16, lr=0.02, dropout=0.0
-    ).fit(series, known=[k[:100] for k in known])
-    found = fitted.predict(known=[k[100:] for k in known])
-    truth = np.stack([5 * k[100:, 0] for k in known])
-    assert np.abs(found - truth).mean() < 1.0
-    np.testing.assert_allclose(fitted.predict(series, known=known), found)
-    other = [k.copy() for k in known]
-    other[0][-1] = 1 - other[0][-1]
-    assert np.abs(fitted.predict(series, known=other) - found)[0, 2] > 2
-
-
-def test_a_lone_covariate_needs_no_axis_of_its_own() -> None:
-    prices = [np.arange(43.0) % 3 + n for n in range(3)]
-    columns = [price[:, None] for price in prices]
-    for alone, told in ((prices, columns), (prices[0], columns[0]), (pd.Series(prices[0]), columns[0])):
-        past, same = (k[:40] if not isinstance(k, list) else [part[:40] for part in k] for k in (alone, told))
-        fitted, expected = forecaster().fit(X, known=past), forecaster().fit(X, known=same)
-        np.testing.assert_array_equal(fitted.predict(X, known=alone), expected.predict(X, known=told))
-
-
-def test_the_network_finds_what_no_linear_map_can() -> None:
-    rng = np.random.default_rng(0)
-    state, tents = rng.uniform(size=16), []
-    for _ in range(60):
-        state = 1.0 - 1.9 * np.abs(state - 0.5)
-        tents.append(state)
-    series = list(np.stack(tents, axis=1) + rng.normal(0, 0.01, (16, 60)))
-    later = [(x[:end], x[end]) for x in series for end in range(50, 60)]
-
-    def error(**parameters: Any) -> float:
-        fitted = LSTMForecaster(1, season_length=1, context_length=3, log=False, random_state=0, **parameters)
-        fitted.fit([x[:50] for x in series])
-        assert (fitted.best_epoch_ > 0) == (fitted.hidden_size == 8)
-        return float(np.abs(fitted.predict([past for past, _ in later])[:, 0] - [came for _, came in later]).mean())
-
-    learned = error(hidden_size=8, max_epochs=16, lr=0.03, dropout=0.0)
-    assert learned < 0.6 * error(hidden_size=2, max_epochs=1, lr=1e-12)
-
-
-def test_static_numbers_are_told() -> None:
-    static = np.array([[0.0, 1.0], [1.0, 5.0], [2.0, 9.0]])
-    fitted = forecaster(max_epochs=8, lr=0.05).fit(X, static=static)
-    assert fitted.network_.config.static_size == 2
-    assert not np.allclose(fitted.predict(X, static=static), fitted.predict(X, static=static[::-1]))
-    np.testing.assert_array_equal(fitted.predict(), fitted.predict(X, static=static))
 
 
 # Intervals ---------------------------------------------------------------------------------------------------------
@@ -498,104 +367,6 @@ def test_nothing_is_said_unasked() -> None:
     with redirect_stdout(heard), redirect_stderr(heard):
         forecaster().fit(X).predict(X)
     assert heard.getvalue() == ""
-
-
-# What is refused ---------------------------------------------------------------------------------------------------
-
-PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
-    "horizon of zero": ({"horizon": 0}, "horizon must be a whole number from 1"),
-    "quantile of one": ({"quantiles": (0.5, 1.0)}, "quantiles are levels between 0 and 1"),
-    "unsorted": ({"quantiles": (0.9, 0.1)}, "quantiles must rise"),
-    "twice": ({"quantiles": (0.1, 0.1)}, "quantiles must rise"),
-    "none": ({"quantiles": ()}, "quantiles are levels"),
-    "text": ({"quantiles": "0.5"}, "quantiles are levels"),
-    "output": ({"output": "gamma"}, "output is one of"),
-    "strategy": ({"strategy": "seq2seq"}, "strategy is one of"),
-    "log": ({"log": "yes"}, "log is True, False or 'auto'"),
-    "conformal": ({"conformal": 1}, "conformal is True or False"),
-    "season": ({"season_length": 0}, "season_length must be"),
-    "context": ({"context_length": 1.5}, "context_length must be"),
-}
-
-
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_parameters_out_of_range_are_named(name: str) -> None:
-    parameters, message = PARAMETERS[name]
-    with pytest.raises(ParameterError, match=message):
-        forecaster(**parameters).fit(X)
-
-
-def with_entry(value: float) -> list[np.ndarray]:
-    return [X[0], np.where(np.arange(40)[:, None] == 7, value, X[1])]
-
-
-DATA: dict[str, tuple[Any, dict[str, Any], type, str]] = {
-    "infinite": (with_entry(np.inf), {}, NonFiniteError, "sequence 1 has .*inf.* at step 7"),
-    "all NaN": ([X[0], np.full((40, 1), np.nan)], {}, EmptyDataError, "series 1 holds nothing but NaN"),
-    "short": ([X[0], X[1][:4]], {"context_length": 8}, DataError, "series 1 has 4 steps, but a window takes 11"),
-    "one-dimensional": (X[0][:, 0], {}, ShapeError, "X must have shape"),
-    "negative logarithm": ([-x for x in X], {"log": True}, ParameterError, "log is True"),
-}
-
-
-@pytest.mark.parametrize("name", DATA)
-def test_data_that_cannot_be_learned_from_are_named(name: str) -> None:
-    data, parameters, kind, message = DATA[name]
-    with pytest.raises(kind, match=message):
-        forecaster(**parameters).fit(data)
-
-
-BESIDE: dict[str, tuple[dict[str, Any], str]] = {
-    "times twice": ({"times": np.r_[MONTHS[:2], MONTHS[1], MONTHS[3:]]}, "duplicate times"),
-    "times unsorted": ({"times": MONTHS[::-1]}, "unsorted"),
-    "times missing": ({"times": np.r_[MONTHS[:5], np.datetime64("NaT"), MONTHS[6:]]}, "missing at place 5"),
-    "times too few": ({"times": [MONTHS[:39]] * 3}, "has 40 values, but its times have shape"),
-    "times for two": ({"times": [MONTHS] * 2}, "times must hold one array for each of the 3 series"),
-    "known too short": ({"known": [np.ones((39, 1))] * 3}, "known must have one row for each of the 40 values"),
-    "known with NaN": ({"known": [np.full((40, 1), np.nan)] * 3}, "known holds NaN"),
-    "known uneven": ({"known": [np.ones((40, 1)), np.ones((40, 2)), np.ones((40, 1))]}, "2 columns for series 1"),
-    "static too short": ({"static": np.ones((2, 1))}, r"static must have shape \(3, S\)"),
-    "static flat": ({"static": np.ones(3)}, r"static must have shape \(3, S\)"),
-    "static with NaN": ({"static": np.full((3, 1), np.nan)}, "static holds NaN or infinity for series 0"),
-    "static words": ({"static": [["a"], ["b"], ["c"]]}, "static must hold numbers"),
-}
-
-
-@pytest.mark.parametrize("name", BESIDE)
-def test_what_goes_beside_the_series_is_checked(name: str) -> None:
-    beside, message = BESIDE[name]
-    with pytest.raises(DataError, match=message):
-        forecaster().fit(X, **beside)
-
-
-def test_predictions_are_asked_for_rightly() -> None:
-    known = [np.ones((40, 2))] * 3
-    fitted = forecaster().fit(X, known=known, static=np.ones((3, 2)))
-    ahead = [np.ones((43, 2))] * 3
-    with pytest.raises(ShapeError, match=r"43 in all, but has 40\.\n  The 3 future rows"):
-        fitted.predict(X, known=known, static=np.ones((3, 2)))
-    with pytest.raises(ShapeError, match="static has 1 columns, but the forecaster was fitted on 2"):
-        fitted.predict(X, known=ahead, static=np.ones((3, 1)))
-    with pytest.raises(ShapeError, match="known has 0 columns, but the forecaster was fitted on 2"):
-        fitted.predict()
-    with pytest.raises(ParameterError, match="go with X"):
-        fitted.predict(static=np.ones((3, 2)))
-    plain = forecaster().fit(X)
-    for horizon in (0, -1, 2.5, True):
-        with pytest.raises(ParameterError, match="horizon is a whole number"):
-            plain.predict(X, horizon)
-    with pytest.raises(DataError, match=f"series 1 has 5 steps, but at least {plain.context_length_}"):
-        plain.predict([X[0], X[1][:5]])
-    with pytest.raises(ShapeError, match="2 features"):
-        plain.predict(waves(1, channels=2))
-    with pytest.raises(ParameterError, match="were learned"):
-        plain.predict_quantiles(quantiles=(0.3,))
-    with pytest.raises(DataError, match="fitted without times"):
-        plain.predict(X, times=[MONTHS] * 3)
-    with pytest.raises(DataError, match="fitted with times"):
-        forecaster().fit([x[:, 0] for x in X], times=MONTHS).predict([x[:, 0] for x in X])
-    with pytest.raises(NonFiniteError, match="log=False"):
-        forecaster(log=True).fit(X).predict([-x for x in X])
 
 
 def test_a_score_needs_something_measured() -> None:

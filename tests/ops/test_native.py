@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, library
 
 from longspan import nn
 from longspan.errors import DataError
@@ -173,7 +173,7 @@ def test_operators_keep_torchs_rules(cell: str) -> None:
     tensors = [tensor.requires_grad_() for tensor in draw(cell, [3, 2], 2, 3)]
     c = tensors[2] if cell == "lstm" else None
     arguments = (tensors[0], batch_sizes([3, 2]), tensors[1], c, *tensors[3:], False, True)
-    torch.library.opcheck(getattr(torch.ops.longspan, cell).default, arguments)
+    library.opcheck(getattr(torch.ops.longspan, cell).default, arguments)
 
 
 @pytest.mark.slow

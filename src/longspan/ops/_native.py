@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from longspan.errors import DataError, ParameterError
 
@@ -59,7 +59,7 @@ class _Cell(NamedTuple):
 _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1, 0), "rnn_relu": _Cell(3, 1, 0)}
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
-_LIBRARY: Any = torch.library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
+_LIBRARY: Any = library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
 
 
 class _Outputs(NamedTuple):
@@ -267,15 +267,15 @@ def _register(cell: str) -> None:
     _LIBRARY.impl(cell, forward, "CPU")
     _LIBRARY.impl(f"{cell}_backward", backward, "CPU")
     name = f"longspan::{cell}"
-    torch.library.register_fake(name, forward_of_shapes, lib=_LIBRARY)
-    torch.library.register_fake(f"{name}_backward", backward_of_shapes, lib=_LIBRARY)
-    torch.library.register_autograd(
+    library.register_fake(name, forward_of_shapes, lib=_LIBRARY)
+    library.register_fake(f"{name}_backward", backward_of_shapes, lib=_LIBRARY)
+    library.register_autograd(
         name,
         lambda ctx, *grads: _differentiate(cell, ctx, cast(tuple[Tensor | None, ...], grads)),
         setup_context=lambda ctx, inputs, output: _keep_for_backward(ctx, inputs, output),
         lib=_LIBRARY,
     )
-    torch.library.register_autograd(f"{name}_backward", _refuse, lib=_LIBRARY)
+    library.register_autograd(f"{name}_backward", _refuse, lib=_LIBRARY)
 
 
 for _name in _CELLS:
