@@ -35,7 +35,8 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {
     "members": True,
     "exclude-members": ", ".join(
-        f"set_{method}_request" for method in ("fit", "predict", "predict_proba", "score", "transform", "partial_fit")
+        f"set_{method}_request"
+        for method in ("fit", "partial_fit", "predict", "predict_proba", "score", "transform", "inverse_transform")
     ),
 }
 
