@@ -59,7 +59,7 @@ class LSTMForecaster(SeriesForecaster):
     cycles_ : list of str
         Cycles of the calendar that the network is told.
     widths_ : ndarray, shape (H, Q)
-        What the calibration multiplies the distances of the Q quantiles from the median by, at each of the H steps ahead.
+        What the calibration multiplies the distances of the Q quantiles from the median by, at each of H steps ahead.
     n_features_in_ : int
         Channels of a series K; for a 2-D array, its number of columns.
     network_ : longspan.tasks.ForecastNetwork
