@@ -141,6 +141,16 @@ def test_a_sequence_has_the_same_bits_in_any_batch_and_for_any_number_of_threads
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_tensors_of_any_strides_have_the_same_gradients(cell: str) -> None:
+    tensors = draw(cell, [4, 3, 3], 5, 6)
+    expected = values_and_gradients(cell, [4, 3, 3], tensors, reverse=False, trace=False)
+    turned = [tensor.T.contiguous().T if tensor.dim() == 2 else tensor for tensor in tensors]
+    assert not turned[1].is_contiguous()
+    found = values_and_gradients(cell, [4, 3, 3], turned, reverse=False, trace=False)
+    assert_close(found, expected, 1e-12)
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_nan_stays_in_its_sequence(cell: str) -> None:
     lengths = [6, 6, 5, 5, 3, 2, 2]
     tensors = [tensor.float() for tensor in draw(cell, lengths, 2, 20)]

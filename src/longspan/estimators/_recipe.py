@@ -201,21 +201,26 @@ def choose_recipe(parameters: dict[str, Any], shape: DataShape, choices: dict[st
         chosen["validation_fraction"] = chosen["validation_fraction"] or _asked_fraction(parameters)
     return Recipe(
         network=_choose_network(chosen, shape, joined=_is_auto(parameters["pooling"])),
-        training=TrainingSettings(
-            max_epochs=chosen["max_epochs"],
-            lr=chosen["lr"],
-            weight_decay=chosen["weight_decay"],
-            clip_norm=chosen["clip_norm"],
-            schedule=chosen["schedule"],
-            n_iter_no_change=chosen["n_iter_no_change"],
-            tol=chosen["tol"],
-            ema_decay=chosen["ema_decay"],
-        ),
+        training=training_settings(chosen),
         batch_size=chosen["batch_size"],
         validation_fraction=chosen["validation_fraction"],
         validation_folds=chosen["validation_folds"],
         label_smoothing=chosen.get("label_smoothing", 0.0),
         calibration_folds=0 if _holds_out(chosen) else chosen.get("calibration_folds", 0),
+    )
+
+
+def training_settings(chosen: dict[str, Any]) -> TrainingSettings:
+    """Return the settings of the loop among the parameters that were chosen."""
+    return TrainingSettings(
+        max_epochs=chosen["max_epochs"],
+        lr=chosen["lr"],
+        weight_decay=chosen["weight_decay"],
+        clip_norm=chosen["clip_norm"],
+        schedule=chosen["schedule"],
+        n_iter_no_change=chosen["n_iter_no_change"],
+        tol=chosen["tol"],
+        ema_decay=chosen["ema_decay"],
     )
 
 

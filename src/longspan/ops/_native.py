@@ -193,7 +193,8 @@ def _backward(
     of_gates = rows.new_empty(count, blocks * hidden)
     recurrent = torch.empty_like(of_gates) if cell == "gru" else of_gates
     before = rows.new_empty(count, hidden)
-    of_h0, of_c0 = torch.empty_like(h0), rows.new_empty(0) if c0 is None else torch.empty_like(c0)
+    # Not `empty_like`, which would take over the strides of a transposed state.
+    of_h0, of_c0 = rows.new_empty(h0.shape), rows.new_empty((0,) if c0 is None else c0.shape)
     given = _contiguous(h0, c0, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
     sizes = batch_sizes.contiguous()
     kernel = getattr(_compiled, f"backward_{_DTYPES[rows.dtype]}")
@@ -258,7 +259,7 @@ def _register(cell: str) -> None:
 
     def backward_of_shapes(*arguments: Any) -> tuple[Tensor, ...]:
         rows, _, h0, c0, w_ih, w_hh = arguments[3:9]
-        of_rows, of_c0 = arguments[-1], rows.new_empty(0) if c0 is None else torch.empty_like(c0)
+        of_rows, of_c0 = arguments[-1], rows.new_empty((0,) if c0 is None else c0.shape)
         of_bias = rows.new_empty(w_ih.shape[0])
         weights = (w_ih.new_empty(w_ih.shape), w_hh.new_empty(w_hh.shape), of_bias, of_bias.new_empty(of_bias.shape))
         of_input = rows.new_empty(rows.shape if of_rows else (0,))

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from longspan.estimators._decoding.pairs import PairSet
-from longspan.estimators._recipe import Recipe, matched
+from longspan.estimators._recipe import Recipe, matched, training_settings
 from longspan.sequences import Sequences
 from longspan.tasks import DecoderConfig, count_decoder_parameters
-from longspan.training import TrainingSettings
 
 _FEW, _SOME, _MANY = 50, 500, 2000
 """Numbers of pairs from which some are held out, and from which batches are larger."""
@@ -121,16 +120,7 @@ def choose_decoder_recipe(
     )
     return Recipe(
         network=matched(config, count_decoder_parameters) if chosen["match_parameters"] else config,
-        training=TrainingSettings(
-            max_epochs=chosen["max_epochs"],
-            lr=chosen["lr"],
-            weight_decay=chosen["weight_decay"],
-            clip_norm=chosen["clip_norm"],
-            schedule=chosen["schedule"],
-            n_iter_no_change=chosen["n_iter_no_change"],
-            tol=chosen["tol"],
-            ema_decay=chosen["ema_decay"],
-        ),
+        training=training_settings(chosen),
         batch_size=chosen["batch_size"],
         validation_fraction=chosen["validation_fraction"],
         label_smoothing=chosen["label_smoothing"],

@@ -8,9 +8,8 @@ import numpy as np
 from longspan.data.windows import SeriesBlock
 from longspan.errors import DataError, ParameterError
 from longspan.estimators._parameters import check_parameters
-from longspan.estimators._recipe import Recipe, matched
+from longspan.estimators._recipe import Recipe, matched, training_settings
 from longspan.tasks.forecast import OUTPUTS, ForecasterConfig, count_forecaster_parameters
-from longspan.training import TrainingSettings
 
 _CHOICES = {"output": OUTPUTS, "strategy": ("direct", "recursive")}
 
@@ -128,16 +127,7 @@ def choose_forecaster_recipe(parameters: dict[str, Any], config: ForecasterConfi
         config = matched(config, count_forecaster_parameters)
     return Recipe(
         network=config,
-        training=TrainingSettings(
-            max_epochs=chosen["max_epochs"],
-            lr=chosen["lr"],
-            weight_decay=chosen["weight_decay"],
-            clip_norm=chosen["clip_norm"],
-            schedule=chosen["schedule"],
-            n_iter_no_change=chosen["n_iter_no_change"],
-            tol=chosen["tol"],
-            ema_decay=chosen["ema_decay"],
-        ),
+        training=training_settings(chosen),
         batch_size=chosen["batch_size"],
         validation_fraction=chosen["validation_fraction"],
     )
