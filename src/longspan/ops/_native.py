@@ -59,7 +59,7 @@ class _Cell(NamedTuple):
 _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1, 0), "rnn_relu": _Cell(3, 1, 0)}
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
-_LIBRARY: Any = library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
+LIBRARY: Any = library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
 
 
 class _Outputs(NamedTuple):
@@ -80,8 +80,6 @@ def why_not(rows: Tensor, state: tuple[Tensor, ...], weights: tuple[Tensor | Non
         return f"the input is on {rows.device}, and the native kernels run on a CPU."
     if rows.dtype not in _DTYPES:
         return f"the input is {rows.dtype}, and the native kernels compute in float32 or float64."
-    if any(weight is not None for weight in weights[_WEIGHTS:]):
-        return "the cell has a projection."
     others = [tensor for tensor in (*state, *weights) if tensor is not None]
     if any(other.dtype != rows.dtype or other.device != rows.device for other in others):
         return "not all tensors have one type and device."
@@ -118,7 +116,7 @@ def why_not_built() -> str:
 
 def layer_of(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None) -> tuple[int, ...]:
     """Return the sizes and the places of the weights of a layer, as `make_stepper` takes them."""
-    return w_ih.shape[1], w_hh.shape[1], *map(_address, (w_ih, w_hh, b_ih, b_hh))
+    return w_ih.shape[1], w_hh.shape[1], *map(address, (w_ih, w_hh, b_ih, b_hh))
 
 
 def make_stepper(cell: str, layers: list[tuple[int, ...]], streams: int, *, dtype: torch.dtype) -> Any:
@@ -127,11 +125,18 @@ def make_stepper(cell: str, layers: list[tuple[int, ...]], streams: int, *, dtyp
     return kind(_CELLS[cell].number, layers, streams)
 
 
-def _address(tensor: Tensor | None) -> int:
+def kernel_of(name: str, dtype: torch.dtype) -> Any:
+    """Return the compiled function of a name for a type of numbers."""
+    return getattr(_compiled, f"{name}_{_DTYPES[dtype]}")
+
+
+def address(tensor: Tensor | None) -> int:
+    """Return where the numbers of a tensor begin; 0 where there are none."""
     return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
-def _contiguous(*tensors: Tensor | None) -> list[Any]:
+def contiguous(*tensors: Tensor | None) -> list[Any]:
+    """Return the tensors with the strides that the kernels read."""
     return [None if tensor is None else tensor.contiguous() for tensor in tensors]
 
 
@@ -161,13 +166,13 @@ def _forward(
     reverse: bool,
     keep: bool,
 ) -> tuple[Tensor, ...]:
-    given = _contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
+    given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
     sizes = batch_sizes.contiguous()
     room = _empty(cell, rows, h0, keep)
-    kernel = getattr(_compiled, f"forward_{_DTYPES[rows.dtype]}")
+    kernel = kernel_of("forward", rows.dtype)
     steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
-    walk = (steps, batch, _address(sizes), reverse)
-    places = map(_address, (*given, room.output, room.cells, room.gates, room.h, room.c))
+    walk = (steps, batch, address(sizes), reverse)
+    places = map(address, (*given, room.output, room.cells, room.gates, room.h, room.c))
     kernel(_CELLS[cell].number, *walk, rows.shape[1], hidden, *places, threads)
     return tuple(room)
 
@@ -195,11 +200,11 @@ def _backward(
     before = rows.new_empty(count, hidden)
     # Not `empty_like`, which would take over the strides of a transposed state.
     of_h0, of_c0 = rows.new_empty(h0.shape), rows.new_empty((0,) if c0 is None else c0.shape)
-    given = _contiguous(h0, c0, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
+    given = contiguous(h0, c0, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
     sizes = batch_sizes.contiguous()
-    kernel = getattr(_compiled, f"backward_{_DTYPES[rows.dtype]}")
-    walk = (len(sizes), len(h0), _address(sizes), reverse)
-    places = map(_address, (*given, of_gates, recurrent if cell == "gru" else None, before, of_h0, of_c0))
+    kernel = kernel_of("backward", rows.dtype)
+    walk = (len(sizes), len(h0), address(sizes), reverse)
+    places = map(address, (*given, of_gates, recurrent if cell == "gru" else None, before, of_h0, of_c0))
     kernel(_CELLS[cell].number, *walk, hidden, *places, torch.get_num_threads())
     of_w_ih, of_w_hh = of_gates.T @ rows, recurrent.T @ before
     of_b_ih = of_gates.sum(0)
@@ -228,7 +233,8 @@ def _differentiate(cell: str, ctx: Any, grads: tuple[Tensor | None, ...]) -> tup
     return (*(grad if want else None for grad, want in zip(found, wanted, strict=False)), None, None)
 
 
-def _refuse(*_: Any) -> Any:
+def refuse_second_derivative(*_: Any) -> Any:
+    """Raise `DataError`: no gradient of a gradient is known."""
     raise DataError(
         "the gradient of a gradient is not known to the native kernels.\n"
         "  Ask for a trace, `trace=True`: the layer then runs step by step through torch, which can be derived twice."
@@ -239,11 +245,11 @@ def _register(cell: str) -> None:
     """Define the operator of a cell and the one of its gradient: on a CPU, for shapes alone, and for autograd."""
     state = "Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh"
     packed = f"Tensor rows, Tensor batch_sizes, {state}"
-    _LIBRARY.define(
+    LIBRARY.define(
         f"{cell}({packed}, Tensor? b_ih, Tensor? b_hh, bool reverse, bool keep)"
         " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)"
     )
-    _LIBRARY.define(
+    LIBRARY.define(
         f"{cell}_backward(Tensor grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
         " Tensor gates, bool reverse, bool of_rows) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
     )
@@ -265,18 +271,18 @@ def _register(cell: str) -> None:
         of_input = rows.new_empty(rows.shape if of_rows else (0,))
         return of_input, h0.new_empty(h0.shape), of_c0, *weights
 
-    _LIBRARY.impl(cell, forward, "CPU")
-    _LIBRARY.impl(f"{cell}_backward", backward, "CPU")
+    LIBRARY.impl(cell, forward, "CPU")
+    LIBRARY.impl(f"{cell}_backward", backward, "CPU")
     name = f"longspan::{cell}"
-    library.register_fake(name, forward_of_shapes, lib=_LIBRARY)
-    library.register_fake(f"{name}_backward", backward_of_shapes, lib=_LIBRARY)
+    library.register_fake(name, forward_of_shapes, lib=LIBRARY)
+    library.register_fake(f"{name}_backward", backward_of_shapes, lib=LIBRARY)
     library.register_autograd(
         name,
         lambda ctx, *grads: _differentiate(cell, ctx, cast(tuple[Tensor | None, ...], grads)),
         setup_context=lambda ctx, inputs, output: _keep_for_backward(ctx, inputs, output),
-        lib=_LIBRARY,
+        lib=LIBRARY,
     )
-    library.register_autograd(f"{name}_backward", _refuse, lib=_LIBRARY)
+    library.register_autograd(f"{name}_backward", refuse_second_derivative, lib=LIBRARY)
 
 
 for _name in _CELLS:

@@ -6,14 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from longspan.ops import _native
 from longspan.ops._kernels import run_kernel
 from longspan.ops._steps import run_steps
+from longspan.ops._variant import run_variant
 from longspan.ops.packing import axes_of, reverser
 from longspan.ops.reference import lstm_step, normalised
 from longspan.ops.state import LSTMState, LSTMTrace, LSTMWeights, Zoneout
 
 #: The weights that torch's kernel takes, in its order: the first five fields of `LSTMWeights`.
-_PLAIN_WEIGHTS = 5
+_TORCH_WEIGHTS = 5
 
 
 def lstm(
@@ -73,9 +75,24 @@ def lstm(
     (torch.Size([3, 2]), tensor([0.2500, 0.5000]))
     """
     variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
-    if not (variant or trace or any(weight is not None for weight in weights[_PLAIN_WEIGHTS:])):
-        plain = weights[:_PLAIN_WEIGHTS]
-        output, final = run_kernel("lstm", rows, batch_sizes, initial_state, plain, reverse=reverse)
+    variant = variant or any(weight is not None for weight in weights[_TORCH_WEIGHTS:])
+    masks = [share for share in (recurrent_mask, *(zoneout or ())) if isinstance(share, Tensor)]
+    reason = _why_not_native(rows, initial_state, weights, masks, ablate, trace)
+    if reason is None and (variant or weights.w_hr is not None):
+        return *run_variant(
+            rows if weights.w_ln_ih is None else _project(rows, weights),
+            batch_sizes,
+            initial_state,
+            weights=weights,
+            coupled=coupled,
+            recurrent_mask=recurrent_mask,
+            zoneout=zoneout,
+            reverse=reverse,
+        ), None
+    if not (variant or trace):
+        output, final = run_kernel(
+            "lstm", rows, batch_sizes, initial_state, weights[:_TORCH_WEIGHTS], reverse=reverse
+        )
         return output, LSTMState(*final), None
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
@@ -86,6 +103,25 @@ def lstm(
     if backwards is not None:
         record = LSTMTrace(*map(backwards, record))
     return record.h, LSTMState(*final), record if trace else None
+
+
+def _why_not_native(
+    rows: Tensor,
+    state: LSTMState,
+    weights: LSTMWeights,
+    masks: list[Tensor],
+    ablate: frozenset[str],
+    trace: bool,
+) -> str | None:
+    if trace:
+        return "a trace is recorded step by step."
+    if ablate:
+        return f"there is no native kernel for a cell without its {min(ablate).replace('_', ' ')}."
+    if weights.w_gg is not None:
+        return "there is no native kernel for full gate recurrence."
+    if any(mask.requires_grad for mask in masks):
+        return "a mask asks for a gradient."
+    return _native.why_not(rows, (*state, *masks), weights)
 
 
 def _lstm_steps(
