@@ -18,6 +18,9 @@ from longspan.nn._stepper import Stepper, check_can_step
 
 Trace = tuple[Tensor, ...]
 
+#: Bytes that a layer keeps for the backward pass, beside its output, before it computes them again instead.
+_KEEP_AT_MOST = 1 << 30
+
 
 class Recurrent(nn.Module):
     """Base of `LSTM`, `GRU` and `RNN`: a stack of recurrent layers in one or two directions.
@@ -37,6 +40,7 @@ class Recurrent(nn.Module):
         dropout: float,
         bidirectional: bool,
         proj_size: int = 0,
+        recompute: bool | None = None,
     ) -> None:
         super().__init__()
         for name, size in (
@@ -57,7 +61,10 @@ class Recurrent(nn.Module):
         self.bias = bias
         self.batch_first = batch_first
         self.dropout = float(dropout)
+        if recompute is not None:
+            check_flag("recompute", recompute)
         self.bidirectional = bidirectional
+        self.recompute = recompute
         self.proj_size = proj_size
         self.gates = tuple(gates)
         self._slots = tuple(
@@ -156,6 +163,14 @@ class Recurrent(nn.Module):
                     rows = dropout(rows, self.dropout)
         return layout.restore(rows), self._final_states(finals, layout), tuple(traces)
 
+    def _recomputes(self, rows: Tensor) -> bool:
+        """Whether a layer keeps its output alone for the backward pass; where it was not said, on a CPU if it must."""
+        if not torch.is_grad_enabled() or self.recompute is not None:
+            return bool(self.recompute) and torch.is_grad_enabled()
+        blocks = len(self.gates) + 1 if len(self.gates) > 1 else 0  # a cell without gates keeps its output alone
+        kept = blocks * self.hidden_size * rows[..., 0].numel() * rows.element_size()
+        return rows.device.type == "cpu" and kept > _KEEP_AT_MOST
+
     def _check_dtype(self, rows: Tensor) -> torch.dtype:
         """Type of the weights, and so of the state; the input must have it, but under autocast."""
         dtype: torch.dtype = self.weight_ih_l0.dtype  # type: ignore[assignment]
@@ -238,6 +253,7 @@ class Recurrent(nn.Module):
             "dropout": 0.0,
             "bidirectional": False,
             "proj_size": 0,
+            "recompute": None,
         }
         parts = [f"{self.input_size}, {self.hidden_size}"]
         for name, default in (defaults | self._extra_defaults()).items():

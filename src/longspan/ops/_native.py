@@ -222,11 +222,12 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 
 def _differentiate(cell: str, ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     grad_output, grad_h, grad_c = grads[:3]
-    c0, output = ctx.saved_tensors[3], ctx.saved_tensors[6]
+    saved = ctx.saved_tensors  # read once: what recomputes gives it no second time
+    c0, output = saved[3], saved[6]
     if grad_output is None:
         grad_output = torch.zeros_like(output)
     operator = getattr(torch.ops.longspan, f"{cell}_backward")
-    result = operator(grad_output, grad_h, grad_c, *ctx.saved_tensors, ctx.reverse, ctx.needs_input_grad[0])
+    result = operator(grad_output, grad_h, grad_c, *saved, ctx.reverse, ctx.needs_input_grad[0])
     of_rows, of_h0, of_c0, *of_weights = result
     wanted = ctx.needs_input_grad
     found = (of_rows, None, of_h0, None if c0 is None else of_c0, *of_weights)

@@ -233,9 +233,9 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 
 
 def _differentiate(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-    count = len(ctx.tensors)
-    given = _Given(**dict(zip(ctx.tensors, ctx.saved_tensors[:count], strict=True)), **ctx.rest)
-    kept, wanted = _Outputs(*ctx.saved_tensors[count:]), ctx.needs_input_grad
+    count, saved = len(ctx.tensors), ctx.saved_tensors
+    given = _Given(**dict(zip(ctx.tensors, saved[:count], strict=True)), **ctx.rest)
+    kept, wanted = _Outputs(*saved[count:]), ctx.needs_input_grad
     grad_output = torch.zeros_like(kept.output) if grads[0] is None else grads[0]
     operator = torch.ops.longspan.lstm_variant_backward
     found = _Gradients(*operator(grad_output, *grads[1:3], *given, *kept, wanted[0]))

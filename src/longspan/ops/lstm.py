@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from longspan.ops import _native
 from longspan.ops._kernels import run_kernel
+from longspan.ops._paths import NO_TRACE, note
+from longspan.ops._recompute import run_in_chunks
 from longspan.ops._steps import run_steps
 from longspan.ops._variant import run_variant
 from longspan.ops.packing import axes_of, reverser
@@ -30,6 +35,7 @@ def lstm(
     ablate: frozenset[str] = frozenset(),
     reverse: bool = False,
     trace: bool = False,
+    recompute: bool = False,
 ) -> tuple[Tensor, LSTMState, LSTMTrace | None]:
     """Run one LSTM layer in one direction; `longspan.ops.lstm_step` has the equations.
 
@@ -56,6 +62,9 @@ def lstm(
         Run from each sequence's own last step to its first. Output rows stay in the order of the input.
     trace : bool
         Record gates and states of every step.
+    recompute : bool
+        Keep the output alone for the backward pass, which then runs the layer once more, chunk by chunk. Has no
+        effect on a trace or with full gate recurrence.
 
     Returns
     -------
@@ -74,12 +83,17 @@ def lstm(
     >>> output.shape, state.c[:, 0]
     (torch.Size([3, 2]), tensor([0.2500, 0.5000]))
     """
+    if recompute and not trace and weights.w_gg is None:
+        run = partial(_run_chunk, recurrent_mask, zoneout, weights=weights, coupled=coupled, ablate=ablate)
+        output, state = run_in_chunks(run, rows, batch_sizes, initial_state, reverse=reverse)
+        return output, LSTMState(*state), None
     variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
     variant = variant or any(weight is not None for weight in weights[_TORCH_WEIGHTS:])
     masks = [share for share in (recurrent_mask, *(zoneout or ())) if isinstance(share, Tensor)]
     reason = _why_not_native(rows, initial_state, weights, masks, ablate, trace)
     if reason is None and (variant or weights.w_hr is not None):
-        return *run_variant(
+        note("lstm", "native")
+        output, final = run_variant(
             rows if weights.w_ln_ih is None else _project(rows, weights),
             batch_sizes,
             initial_state,
@@ -88,21 +102,41 @@ def lstm(
             recurrent_mask=recurrent_mask,
             zoneout=zoneout,
             reverse=reverse,
-        ), None
-    if not (variant or trace):
-        output, final = run_kernel(
-            "lstm", rows, batch_sizes, initial_state, weights[:_TORCH_WEIGHTS], reverse=reverse
         )
-        return output, LSTMState(*final), None
+        return output, final, None
+    if not (variant or trace):
+        kernel_weights = weights[:_TORCH_WEIGHTS]
+        output, state = run_kernel("lstm", rows, batch_sizes, initial_state, kernel_weights, reverse=reverse)
+        return output, LSTMState(*state), None
+    note("lstm", "steps", reason)
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
         rows = backwards(rows)
     flat = rows.reshape(-1, rows.shape[-1])
-    record, final = _lstm_steps(flat, batch_sizes, initial_state, weights, coupled, recurrent_mask, zoneout, ablate)
+    record, state = _lstm_steps(flat, batch_sizes, initial_state, weights, coupled, recurrent_mask, zoneout, ablate)
     record = LSTMTrace(*(axes_of(rows, field) for field in record))
     if backwards is not None:
         record = LSTMTrace(*map(backwards, record))
-    return record.h, LSTMState(*final), record if trace else None
+    return record.h, LSTMState(*state), record if trace else None
+
+
+def _run_chunk(
+    recurrent_mask: Tensor | None,
+    zoneout: Zoneout | None,
+    rows: Tensor,
+    batch_sizes: Tensor,
+    part: slice,
+    state: tuple[Tensor, ...],
+    **cell: Any,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run a part of the walk; the masks are those of the whole."""
+    if recurrent_mask is not None:
+        recurrent_mask = recurrent_mask[: int(batch_sizes[0])]
+    if zoneout is not None:
+        zoneout = Zoneout(*(share[part] if isinstance(share, Tensor) else share for share in zoneout))
+    start = LSTMState(*state)
+    output, final, _ = lstm(rows, batch_sizes, start, recurrent_mask=recurrent_mask, zoneout=zoneout, **cell)
+    return output, tuple(final)
 
 
 def _why_not_native(
@@ -114,7 +148,7 @@ def _why_not_native(
     trace: bool,
 ) -> str | None:
     if trace:
-        return "a trace is recorded step by step."
+        return NO_TRACE
     if ablate:
         return f"there is no native kernel for a cell without its {min(ablate).replace('_', ' ')}."
     if weights.w_gg is not None:

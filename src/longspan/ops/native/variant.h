@@ -28,33 +28,41 @@ inline void for_units(int64_t size, Work work) {
   }
 }
 
+// The sum of the lanes, in pairs.
 template <class T>
-T sum_of(const T* values, int64_t size) {
-  Vector<T> sums{};
-  for_units<T>(size, [&](int64_t unit, int count) { sums += load(values + unit, count); });
-  T total = 0;
-  for (int lane = 0; lane < kLanes<T>; ++lane) total += sums[lane];
-  return total;
+inline T total(Vector<T> values) {
+  T lanes[kLanes<T>];
+  std::memcpy(lanes, &values, sizeof(lanes));
+  for (int half = kLanes<T> / 2; half > 0; half /= 2) {
+    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  }
+  return lanes[0];
 }
 
 template <class T>
-T dot_of(const T* a, const T* b, int64_t size) {
-  Vector<T> sums{};
-  for_units<T>(size, [&](int64_t unit, int count) { sums += load(a + unit, count) * load(b + unit, count); });
-  T total = 0;
-  for (int lane = 0; lane < kLanes<T>; ++lane) total += sums[lane];
-  return total;
+inline Vector<T> first_lanes(Vector<T> values, int count) {
+  for (int lane = count; lane < kLanes<T>; ++lane) values[lane] = 0;
+  return values;
 }
 
-// Make the mean of `values` zero and their variance one, but for 1e-5; returns the factor of the second.
+// What makes the mean of some values zero and their variance one, but for 1e-5: (value - mean) * scale.
 template <class T>
-T normalise(T* values, int64_t size) {
-  const T mean = sum_of(values, size) / size;
-  for_units<T>(size, [&](int64_t unit, int count) { store(values + unit, load(values + unit, count) - mean, count); });
-  const T scale = 1 / std::sqrt(dot_of(values, values, size) / size + T(1e-5));
-  for_units<T>(size, [&](int64_t unit, int count) { store(values + unit, load(values + unit, count) * scale, count); });
-  return scale;
-}
+struct Normal {
+  Normal(const T* values, int64_t size) {
+    Vector<T> sums{}, squares{};
+    for_units<T>(size, [&](int64_t unit, int count) { sums += load(values + unit, count); });
+    mean = total<T>(sums) / size;
+    for_units<T>(size, [&](int64_t unit, int count) {
+      const Vector<T> centred = first_lanes<T>(load(values + unit, count) - mean, count);
+      squares += centred * centred;
+    });
+    scale = 1 / std::sqrt(total<T>(squares) / size + T(1e-5));
+  }
+
+  Vector<T> operator()(Vector<T> value) const { return (value - mean) * scale; }
+
+  T mean, scale;
+};
 
 // Share of the old state that a row keeps, from some unit on.
 template <class T>
@@ -194,12 +202,15 @@ class VariantSlice {
   }
 
   void finish_normalised(const VariantRow<T>& row) {
-    *row.scale = normalise(row.normal, Cell::gates * p_.hidden);
+    const Normal<T> normal(row.normal, Cell::gates * p_.hidden);
+    *row.scale = normal.scale;
     for_units<T>(p_.hidden, [&](int64_t unit, int count) {
       Vector<T> sums[Cell::sums];
       for (int j = 0; j < Cell::sums; ++j) {
         const int64_t at = j * p_.hidden + unit;
-        sums[j] = load(row.x + at, count) + load(row.normal + at, count) * load(v_.ln_hh + at, count);
+        const Vector<T> value = normal(load(row.normal + at, count));
+        store(row.normal + at, value, count);
+        sums[j] = load(row.x + at, count) + value * load(v_.ln_hh + at, count);
       }
       finish(sums, row, unit, count);
     });
@@ -233,9 +244,9 @@ class VariantSlice {
   }
 
   void output_normalised(const VariantRow<T>& row) {
-    normalise(row.c_new, p_.hidden);
+    const Normal<T> normal(row.c_new, p_.hidden);
     for_units<T>(p_.hidden, [&](int64_t unit, int count) {
-      Vector<T> c = load(row.c_new + unit, count) * load(v_.ln_c + unit, count);
+      Vector<T> c = normal(load(row.c_new + unit, count)) * load(v_.ln_c + unit, count);
       if (v_.bias_ln_c != nullptr) c += load(v_.bias_ln_c + unit, count);
       const Vector<T> o = load(row.gates + Cell::o * p_.hidden + unit, count);
       store(row.output + unit, o * hyperbolic_tangent(c), count);

@@ -36,10 +36,11 @@ inline void add(T* to, Vector<T> values, int count) {
   store(to, load(to, count) + values, count);
 }
 
-// Turn the gradients of normalised values into those of what was normalised.
+// Turn the gradients of normalised values into those of what was normalised, given their sum and their product with
+// the values.
 template <class T>
-void denormalise(T* grads, const T* normal, T scale, int64_t size) {
-  const T mean = sum_of(grads, size) / size, along = dot_of(grads, normal, size) / size;
+void denormalise(T* grads, const T* normal, Vector<T> sums, Vector<T> products, T scale, int64_t size) {
+  const T mean = total<T>(sums) / size, along = total<T>(products) / size;
   for_units<T>(size, [&](int64_t unit, int count) {
     const Vector<T> centred = load(grads + unit, count) - mean - load(normal + unit, count) * along;
     store(grads + unit, centred * scale, count);
@@ -55,8 +56,8 @@ class VariantBackwardSlice {
         small_(small_of(part)), first_(first), last_(last), back_(last - first), sources_(last - first),
         targets_(last - first), zoned_(v_.zone_h != nullptr || v_.share_h != 0),
         outputs_(v_.w_hr == nullptr ? (last - first) * v_.output : 0),
-        cells_(v_.w_hr == nullptr ? 0 : (last - first) * p_.hidden), c_new_(p_.hidden), grad_c_(p_.hidden),
-        normal_c_(v_.ln_c == nullptr ? 0 : p_.hidden) {}
+        cells_(v_.w_hr == nullptr ? 0 : (last - first) * p_.hidden), c_new_(v_.ln_c == nullptr ? 0 : p_.hidden),
+        grad_c_(c_new_.size()), normal_c_(c_new_.size()) {}
 
   void walk() {
     begin();
@@ -136,7 +137,6 @@ class VariantBackwardSlice {
   }
 
   void cell(const VariantBack<T>& row) {
-    for_units<T>(p_.hidden, [&](int64_t unit, int count) { cell_state(row, unit, count); });
     if (v_.ln_c != nullptr) normalised_output(row);
     for_units<T>(p_.hidden, [&](int64_t unit, int count) { gates(row, unit, count); });
   }
@@ -153,47 +153,59 @@ class VariantBackwardSlice {
             load(gates + Cell::o * p_.hidden, count)};
   }
 
-  // c as it was before zoneout, and the gradient of it by the output where that is not normalised.
-  void cell_state(const VariantBack<T>& row, int64_t unit, int count) {
-    const Gates at = gates_of(row, unit, count);
-    const Vector<T> c = at.f * load(row.c_before + unit, count) + at.i * at.g;
-    store(c_new_.data() + unit, c, count);
-    if (v_.ln_c != nullptr) return;
+  // Gradients of a_o and of c by the output, o * tanh(c).
+  struct OutputGradient {
+    Vector<T> a_o, c;
+  };
+
+  OutputGradient by_output(const VariantBack<T>& row, Vector<T> o, Vector<T> c, int64_t unit, int count) {
     const Vector<T> tanh_c = hyperbolic_tangent(c), dm = load(row.grad_cell + unit, count);
-    store(row.grad_gates + Cell::o * p_.hidden + unit, dm * tanh_c * at.o * (1 - at.o), count);
-    store(grad_c_.data() + unit, dm * at.o * (1 - tanh_c * tanh_c), count);
-    if (v_.w_hr != nullptr) store(row.unprojected + unit, at.o * tanh_c, count);
+    if (v_.w_hr != nullptr) store(row.unprojected + unit, o * tanh_c, count);
+    return {dm * tanh_c * o * (1 - o), dm * o * (1 - tanh_c * tanh_c)};
   }
 
-  // The same where the output is o * tanh(LN(c)).
+  // The same, of the whole row, where the output is o * tanh(LN(c)).
   void normalised_output(const VariantBack<T>& row) {
-    std::copy(c_new_.begin(), c_new_.end(), normal_c_.begin());
-    const T scale = normalise(normal_c_.data(), p_.hidden);
     for_units<T>(p_.hidden, [&](int64_t unit, int count) {
-      const Vector<T> gain = load(v_.ln_c + unit, count), normal = load(normal_c_.data() + unit, count);
+      const Gates at = gates_of(row, unit, count);
+      store(c_new_.data() + unit, at.f * load(row.c_before + unit, count) + at.i * at.g, count);
+    });
+    const Normal<T> normalised(c_new_.data(), p_.hidden);
+    Vector<T> sums{}, products{};
+    for_units<T>(p_.hidden, [&](int64_t unit, int count) {
+      const Vector<T> gain = load(v_.ln_c + unit, count), normal = normalised(load(c_new_.data() + unit, count));
       const Vector<T> bias = v_.bias_ln_c == nullptr ? Vector<T>{} : load(v_.bias_ln_c + unit, count);
       const Vector<T> o = gates_of(row, unit, count).o, tanh_c = hyperbolic_tangent(normal * gain + bias);
       const Vector<T> dm = load(row.grad_cell + unit, count), da = dm * o * (1 - tanh_c * tanh_c);
       store(row.grad_gates + Cell::o * p_.hidden + unit, dm * tanh_c * o * (1 - o), count);
       add(small_.ln_c + unit, da * normal, count);
       add(small_.bias_ln_c + unit, da, count);
-      store(grad_c_.data() + unit, da * gain, count);
+      const Vector<T> grad = first_lanes<T>(da * gain, count);
+      sums += grad;
+      products += grad * normal;
+      store(normal_c_.data() + unit, normal, count);
+      store(grad_c_.data() + unit, grad, count);
       if (v_.w_hr != nullptr) store(row.unprojected + unit, o * tanh_c, count);
     });
-    denormalise(grad_c_.data(), normal_c_.data(), scale, p_.hidden);
+    denormalise(grad_c_.data(), normal_c_.data(), sums, products, normalised.scale, p_.hidden);
   }
 
   void gates(const VariantBack<T>& row, int64_t unit, int count) {
     using V = Vector<T>;
     const int64_t hidden = p_.hidden;
     const Gates at = gates_of(row, unit, count);
-    const V c_before = load(row.c_before + unit, count), da_o = load(row.grad_gates + Cell::o * hidden + unit, count);
+    const V c_before = load(row.c_before + unit, count), c = at.f * c_before + at.i * at.g;
+    T* of_o = row.grad_gates + Cell::o * hidden + unit;
+    const OutputGradient by_o = v_.ln_c == nullptr
+                                    ? by_output(row, at.o, c, unit, count)
+                                    : OutputGradient{load(of_o, count), load(grad_c_.data() + unit, count)};
+    if (v_.ln_c == nullptr) store(of_o, by_o.a_o, count);
     const V kept = share_of(row.zone_c, v_.share_c, unit, count), dc_kept = load(row.carried_c + unit, count);
     const T* w_ch = v_.w_ch == nullptr ? nullptr : v_.w_ch + unit;
-    V dc = load(grad_c_.data() + unit, count) + (1 - kept) * dc_kept;
+    V dc = by_o.c + (1 - kept) * dc_kept;
     if (w_ch != nullptr) {
-      dc += load(w_ch + (Cell::f + 1) * hidden, count) * da_o;
-      add(small_.w_ch + (Cell::f + 1) * hidden + unit, da_o * load(c_new_.data() + unit, count), count);
+      dc += load(w_ch + (Cell::f + 1) * hidden, count) * by_o.a_o;
+      add(small_.w_ch + (Cell::f + 1) * hidden + unit, by_o.a_o * c, count);
     }
     const V di = dc * at.g, df = Cell::coupled ? dc * c_before - di : dc * c_before;
     const V da_i = Cell::coupled ? V{} : di * at.i * (1 - at.i), da_f = df * at.f * (1 - at.f);
@@ -214,12 +226,16 @@ class VariantBackwardSlice {
 
   void recurrent(const VariantBack<T>& row) {
     const int64_t all = Cell::gates * p_.hidden;
+    Vector<T> sums{}, products{};
     for_units<T>(all, [&](int64_t unit, int count) {
-      const Vector<T> da = load(row.grad_gates + unit, count);
-      add(small_.ln_hh + unit, da * load(row.normal + unit, count), count);
-      store(row.grad_recurrent + unit, da * load(v_.ln_hh + unit, count), count);
+      const Vector<T> da = load(row.grad_gates + unit, count), normal = load(row.normal + unit, count);
+      const Vector<T> grad = da * load(v_.ln_hh + unit, count);
+      add(small_.ln_hh + unit, da * normal, count);
+      sums += grad;
+      products += grad * normal;
+      store(row.grad_recurrent + unit, grad, count);
     });
-    denormalise(row.grad_recurrent, row.normal, row.scale, all);
+    denormalise(row.grad_recurrent, row.normal, sums, products, row.scale, all);
   }
 
   void unproject(int64_t running) {
