@@ -165,8 +165,10 @@ class Recurrent(nn.Module):
 
     def _recomputes(self, rows: Tensor) -> bool:
         """Whether a layer keeps its output alone for the backward pass; where it was not said, on a CPU if it must."""
-        if not torch.is_grad_enabled() or self.recompute is not None:
-            return bool(self.recompute) and torch.is_grad_enabled()
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return False
+        if self.recompute is not None:
+            return bool(self.recompute)
         blocks = len(self.gates) + 1 if len(self.gates) > 1 else 0  # a cell without gates keeps its output alone
         kept = blocks * self.hidden_size * rows[..., 0].numel() * rows.element_size()
         return rows.device.type == "cpu" and kept > _KEEP_AT_MOST
@@ -230,18 +232,18 @@ class Recurrent(nn.Module):
         Raises
         ------
         ParameterError
-            The layers are bidirectional or of a variant that has no native kernel, or this installation has none.
+            The layers are bidirectional or of a variant, or this installation has none.
         """
         check_positive("streams", streams)
-        check_can_step(self, self._why_not_native())
+        check_can_step(self, self._why_no_stepper())
         return Stepper(self, self._cell(), int(streams))
 
     def _cell(self) -> str:
         """Name of the cell, as the ops know it."""
         raise NotImplementedError
 
-    def _why_not_native(self) -> str | None:
-        """Say which variant the native kernels do not have, if it is one."""
+    def _why_no_stepper(self) -> str | None:
+        """Say which variant cannot be run step by step natively, if it is one."""
         return None
 
     def extra_repr(self) -> str:

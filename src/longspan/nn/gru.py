@@ -47,7 +47,7 @@ class GRU(HiddenStateRecurrent[GRUTrace]):
     recompute : bool, optional
         Whether to keep a layer's output alone for the backward pass, which then runs the layer once more, a part at a
         time: about a fifth of the memory for at most 1.4 times the time. Left out, a CPU does so where a layer would
-        keep more than 1 GiB.
+        keep more than 1 GiB. `torch.compile` plans its memory by itself: there it has no effect.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class GRU(HiddenStateRecurrent[GRUTrace]):
     def _cell(self) -> str:
         return "gru"
 
-    def _why_not_native(self) -> str | None:
+    def _why_no_stepper(self) -> str | None:
         return None if self.reset == "after" else "there is no native kernel for reset='before'."
 
     def _run_layer(

@@ -74,7 +74,7 @@ class LSTM(Recurrent):
     recompute : bool, optional
         Whether to keep a layer's output alone for the backward pass, which then runs the layer once more, a part at a
         time: about a fifth of the memory for at most 1.4 times the time. Left out, a CPU does so where a layer would
-        keep more than 1 GiB.
+        keep more than 1 GiB. `torch.compile` plans its memory by itself: there it has no effect.
 
     Raises
     ------
@@ -258,7 +258,7 @@ class LSTM(Recurrent):
     def _cell(self) -> str:
         return "lstm"
 
-    def _why_not_native(self) -> str | None:
+    def _why_no_stepper(self) -> str | None:
         variants = {
             "peephole": self.peephole,
             "coupled": self.coupled,
@@ -267,7 +267,7 @@ class LSTM(Recurrent):
             "zoneout": any(self.zoneout),
         }
         names = [name for name, there in variants.items() if there]
-        return f"there is no native kernel for {names[0]}." if names else None
+        return f"single steps have no native kernel for {names[0]}." if names else None
 
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)
@@ -312,9 +312,8 @@ class LSTM(Recurrent):
         if not self.training:
             return Zoneout(*self.zoneout)
         count = rows.shape[:-1].numel()
-        return Zoneout(
-            *(_ones(part.new_empty(count, part.shape[-1]), share) for part, share in zip(state, self.zoneout, strict=True))
-        )
+        room = (part.new_empty(count, part.shape[-1]) for part in state)
+        return Zoneout(*(_ones(mask, share) for mask, share in zip(room, self.zoneout, strict=True)))
 
     def _extra_defaults(self) -> dict[str, object]:
         return {

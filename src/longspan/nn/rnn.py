@@ -40,7 +40,7 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
     recompute : bool, optional
         Whether to keep a layer's output alone for the backward pass, which then runs the layer once more, a part at a
         time: about a fifth of the memory for at most 1.4 times the time. Left out, a CPU does so where a layer would
-        keep more than 1 GiB.
+        keep more than 1 GiB. `torch.compile` plans its memory by itself: there it has no effect.
 
     Raises
     ------

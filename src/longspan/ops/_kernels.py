@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -54,6 +54,8 @@ def run_kernel(
     state : tuple of Tensor
         State of each sequence at its own end.
     """
+    rows, *state_parts = _native.without_autocast(cast(Tensor, weights[0]), rows, *state)
+    state = tuple(state_parts)
     reason = _native.why_not(rows, state, weights)
     note(cell, "torch" if reason else "native", reason)
     if reason is None:

@@ -7,6 +7,7 @@ equations in `longspan.ops.reference`. An operator is one node to `torch.compile
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 
@@ -83,9 +84,30 @@ def why_not(rows: Tensor, state: tuple[Tensor, ...], weights: tuple[Tensor | Non
     others = [tensor for tensor in (*state, *weights) if tensor is not None]
     if any(other.dtype != rows.dtype or other.device != rows.device for other in others):
         return "not all tensors have one type and device."
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast is on."
     return None
+
+
+def in_transform() -> bool:
+    """Whether `torch.func` is at work (vmap, grad, jacrev and their kin), which sees through no operator of ours."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which autocast, if it is on, does not change what is computed on a CPU."""
+    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return torch.autocast("cpu", enabled=False)
+    return nullcontext()
+
+
+def without_autocast(weight: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Give tensors the type of the weights where autocast on a CPU has given them another.
+
+    State and sums of a recurrent layer stay in the type of its weights: a sum over many steps loses too much in
+    bfloat16, and the native kernels are no slower than torch's are in it.
+    """
+    if weight.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return tuple(tensor.to(weight.dtype) for tensor in tensors)
+    return tensors
 
 
 def run(
@@ -144,12 +166,14 @@ def _empty(cell: str, rows: Tensor, h0: Tensor, keep: bool) -> _Outputs:
     """Return room for the outputs."""
     count, hidden = rows.shape[0], h0.shape[1]
     of_lstm = cell == "lstm"
+    # The largest and shortest-lived first: asked for after the output, it would leave a hole in memory at each call.
+    gates = rows.new_empty((count, _CELLS[cell].kept * hidden) if keep else (0,))
     return _Outputs(
         output=rows.new_empty(count, hidden),
         h=rows.new_empty(h0.shape),
         c=rows.new_empty(h0.shape if of_lstm else (0,)),
         cells=rows.new_empty((count, hidden) if of_lstm and keep else (0,)),
-        gates=rows.new_empty((count, _CELLS[cell].kept * hidden) if keep else (0,)),
+        gates=gates,
     )
 
 
@@ -259,7 +283,8 @@ def _register(cell: str) -> None:
         return _forward(cell, *arguments)
 
     def backward(*arguments: Any) -> tuple[Tensor, ...]:
-        return _backward(cell, *arguments)
+        with full_precision(arguments[0].device):
+            return _backward(cell, *arguments)
 
     def forward_of_shapes(rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
         return tuple(_empty(cell, rows, h0, rest[-1]))

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from longspan.ops import _native
 
-NO_TRACE = "a trace is recorded step by step."
+_NO_TRACE = "a trace is recorded step by step."
+_NO_TRANSFORM = "torch.func sees through the equations of a cell, and through no kernel."
 
 
 class KernelPath(NamedTuple):
@@ -35,21 +36,25 @@ class KernelPath(NamedTuple):
 class Explanation(tuple[KernelPath, ...]):
     """The paths of the layers that ran, in their order; printed, one line for each."""
 
+    __slots__ = ()
+
     def __repr__(self) -> str:
         if not self:
             return "no recurrent layer of longspan ran."
+        here = {"instruction_set": _native.instruction_set(), "threads": torch.get_num_threads()}
         lines = []
         for path, same in groupby(self):
             count = len(list(same))
             times = f" ({count} times)" if count > 1 else ""
-            lines.append(f"{path.cell}: {_KERNELS[path.kernel]()}{times}" + (f": {path.reason}" * bool(path.reason)))
+            reason = f": {path.reason}" if path.reason else ""
+            lines.append(f"{path.cell}: {_KERNELS[path.kernel].format(**here)}{times}{reason}")
         return "\n".join(lines)
 
 
 _KERNELS = {
-    "native": lambda: f"native kernel, {_native.instruction_set()}, {torch.get_num_threads()} threads",
-    "torch": lambda: "torch's kernel",
-    "steps": lambda: "step by step through torch",
+    "native": "native kernel, {instruction_set}, {threads} threads",
+    "torch": "torch's kernel",
+    "steps": "step by step through torch",
 }
 _seen: ContextVar[list[KernelPath] | None] = ContextVar("paths of layers", default=None)
 
@@ -61,6 +66,13 @@ def note(cell: str, kernel: str, reason: str | None = None) -> None:
     seen = _seen.get()
     if seen is not None:
         seen.append(KernelPath(cell, kernel, reason or ""))
+
+
+def why_stepwise(trace: bool) -> str | None:
+    """Return why a cell has to be run by its equations, if it has to."""
+    if trace:
+        return _NO_TRACE
+    return _NO_TRANSFORM if _native.in_transform() else None
 
 
 def explain(module: nn.Module, *inputs: Any, **options: Any) -> Explanation:

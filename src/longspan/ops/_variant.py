@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, library
 
-from longspan.ops._native import LIBRARY, address, contiguous, kernel_of, refuse_second_derivative
+from longspan.ops._native import (
+    LIBRARY,
+    address,
+    contiguous,
+    full_precision,
+    kernel_of,
+    refuse_second_derivative,
+)
 from longspan.ops.state import LSTMState, LSTMWeights, Zoneout
 
 _NAME = "lstm_variant"
@@ -104,25 +111,30 @@ def run_variant(
 
     With layer normalisation `rows` are those of ``LN(W x) + b`` and not of x.
     """
-    shares = [0.0 if zoneout is None or isinstance(share, Tensor) else float(share) for share in zoneout or (0, 0)]
-    masks = [share if isinstance(share, Tensor) else None for share in zoneout or (None, None)]
+    zone_h, zone_c = zoneout or (0.0, 0.0)
     normalised = weights.w_ln_hh is not None
     learned = (rows, *state, *weights)
     given = _Given(
-        rows.reshape(-1, rows.shape[-1]),
-        batch_sizes,
-        *state,
-        *((None, weights.w_hh, None, None) if normalised else weights[:4]),
-        weights.w_hr,
-        weights.w_ch,
-        weights.w_ln_hh,
-        weights.w_ln_c,
-        weights.b_ln_c,
-        recurrent_mask,
-        *masks,
-        *shares,
-        coupled,
-        reverse,
+        rows=rows.reshape(-1, rows.shape[-1]),
+        batch_sizes=batch_sizes,
+        h0=state.h,
+        c0=state.c,
+        w_ih=None if normalised else weights.w_ih,
+        w_hh=weights.w_hh,
+        b_ih=None if normalised else weights.b_ih,
+        b_hh=None if normalised else weights.b_hh,
+        w_hr=weights.w_hr,
+        w_ch=weights.w_ch,
+        ln_hh=weights.w_ln_hh,
+        ln_c=weights.w_ln_c,
+        bias_ln_c=weights.b_ln_c,
+        mask=recurrent_mask,
+        zone_h=zone_h if isinstance(zone_h, Tensor) else None,
+        zone_c=zone_c if isinstance(zone_c, Tensor) else None,
+        share_h=0.0 if isinstance(zone_h, Tensor) else float(zone_h),
+        share_c=0.0 if isinstance(zone_c, Tensor) else float(zone_c),
+        coupled=coupled,
+        reverse=reverse,
         keep=torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in learned),
     )
     found = _Outputs(*torch.ops.longspan.lstm_variant(*given))
@@ -134,13 +146,15 @@ def _room(given: _Given) -> _Outputs:
     new, count = given.rows.new_empty, given.rows.shape[0]
     kept = given.gates * given.hidden if given.keep else 0
     normalised = given.keep and given.ln_hh is not None
+    # The largest and shortest-lived first: asked for after the output, they would leave a hole in memory at each call.
+    gates, normal = new((count, kept) if given.keep else (0,)), new((count, kept) if normalised else (0,))
     return _Outputs(
         output=new(count, given.h0.shape[1]),
         h=new(given.h0.shape),
         c=new(given.c0.shape),
         cells=new((count, given.hidden) if given.keep else (0,)),
-        gates=new((count, kept) if given.keep else (0,)),
-        normal=new((count, kept) if normalised else (0,)),
+        gates=gates,
+        normal=normal,
         scale=new(count if normalised else 0),
     )
 
@@ -164,9 +178,12 @@ def _forward(*arguments: Any) -> tuple[Tensor, ...]:
     return tuple(room)
 
 
-def _backward(
-    grad_output: Tensor, grad_h: Tensor | None, grad_c: Tensor | None, *rest: Any
-) -> tuple[Tensor, ...]:
+def _backward(*arguments: Any) -> tuple[Tensor, ...]:
+    with full_precision(arguments[0].device):
+        return _gradients(*arguments)
+
+
+def _gradients(grad_output: Tensor, grad_h: Tensor | None, grad_c: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
     given, kept, of_rows = _Given(*rest[: len(_Given._fields)]), _Outputs(*rest[len(_Given._fields) : -1]), rest[-1]
     problem, _alive = _problem(given)
     new, (count, hidden), threads = given.rows.new_empty, kept.cells.shape, torch.get_num_threads()
@@ -181,17 +198,16 @@ def _backward(
     room = (of_gates, recurrent, recalled, of_h0, of_c0, of_output, unprojected, small)
     kernel = kernel_of("backward_variant", given.rows.dtype)
     kernel(*problem, hidden, [address(tensor) for tensor in tensors], [address(part) for part in room], threads)
-    of_w_ch, of_ln_hh, of_ln_c, of_bias = small.sum(0).split([blocks - hidden, blocks, hidden, hidden])
-    fed_sums = given.w_ih is None
-    if fed_sums:
-        of_input = of_gates
+    of_w_ch, of_ln_hh, of_ln_c, of_bias = torch.split(small.sum(0), [blocks - hidden, blocks, hidden, hidden])
+    if given.w_ih is None:
+        of_input, of_w_ih = of_gates, new(0)
     else:
-        of_input = of_gates @ given.w_ih if of_rows else new(0)
+        of_input, of_w_ih = of_gates @ given.w_ih if of_rows else new(0), of_gates.T @ given.rows
     return _Gradients(
         rows=of_input,
         h0=of_h0,
         c0=of_c0,
-        w_ih=new(0) if fed_sums else of_gates.T @ given.rows,
+        w_ih=of_w_ih,
         w_hh=recurrent.T @ recalled,
         bias=new(0) if given.b_ih is None else of_gates.sum(0),
         w_hr=new(0) if given.w_hr is None else of_output.T @ unprojected,
@@ -261,4 +277,41 @@ def _register() -> None:
     library.register_autograd(f"{name}_backward", refuse_second_derivative, lib=LIBRARY)
 
 
+def _multiply(rows: Tensor, weight: Tensor) -> Tensor:
+    given, result = contiguous(rows, weight), rows.new_empty(rows.shape[0], weight.shape[0])
+    places = [address(tensor) for tensor in (*given, result)]
+    kernel_of("product", rows.dtype)(*rows.shape, len(weight), *places, torch.get_num_threads())
+    return result
+
+
+def _keep_factors(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _differentiate_product(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    rows, weight = ctx.saved_tensors
+    of_rows, of_weight = ctx.needs_input_grad
+    with full_precision(grad.device):
+        return grad @ weight if of_rows else None, grad.T @ rows if of_weight else None
+
+
+def project(rows: Tensor, weight: Tensor) -> Tensor:
+    """Multiply rows, (R, I), by a weight, (O, I).
+
+    Torch's product sums a row in an order that depends on the number of rows; this one gives a row the same bits in
+    any company.
+    """
+    product: Tensor = torch.ops.longspan.project(rows, weight)
+    return product
+
+
+def _register_product() -> None:
+    LIBRARY.define("project(Tensor rows, Tensor weight) -> Tensor")
+    LIBRARY.impl("project", _multiply, "CPU")
+    name = "longspan::project"
+    library.register_fake(name, lambda rows, weight: rows.new_empty(rows.shape[0], weight.shape[0]), lib=LIBRARY)
+    library.register_autograd(name, _differentiate_product, setup_context=_keep_factors, lib=LIBRARY)
+
+
 _register()
+_register_product()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from longspan.ops._kernels import run_kernel
-from longspan.ops._paths import NO_TRACE, note
+from longspan.ops._paths import note, why_stepwise
 from longspan.ops._recompute import run_in_chunks
 from longspan.ops._steps import run_steps
 from longspan.ops.packing import axes_of, reverser
@@ -64,18 +66,23 @@ def gru(
     >>> state[:, 0]
     tensor([0.2500, 0.5000])
     """
-    if recompute and not trace:
+    stepwise = why_stepwise(trace)
+    if recompute and stepwise is None:
 
-        def run(rows: Tensor, sizes: Tensor, _: slice, state: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
-            output, final, _ = gru(rows, sizes, state[0], weights=weights, reset=reset)
+        def run(
+            rows: Tensor, sizes: Tensor, part: slice, state: Any, weights: Any
+        ) -> tuple[Tensor, tuple[Tensor, ...]]:
+            output, final, _ = gru(rows, sizes, state[0], weights=RNNWeights(*weights), reset=reset)
             return output, (final,)
 
-        output, state = run_in_chunks(run, rows, batch_sizes, (initial_state,), reverse=reverse)
+        output, state = run_in_chunks(run, rows, batch_sizes, (initial_state,), weights, reverse=reverse)
         return output, state[0], None
-    if not trace and reset == "after":
+    if reset != "after":
+        stepwise = stepwise or "there is no native kernel for reset='before'."
+    if stepwise is None:
         output, final = run_kernel("gru", rows, batch_sizes, (initial_state,), weights, reverse=reverse)
         return output, final[0], None
-    note("gru", "steps", NO_TRACE if trace else "there is no native kernel for reset='before'.")
+    note("gru", "steps", stepwise)
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
         rows = backwards(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,10 @@ from torch.nn.functional import linear
 
 from longspan.ops import _native
 from longspan.ops._kernels import run_kernel
-from longspan.ops._paths import NO_TRACE, note
+from longspan.ops._paths import note, why_stepwise
 from longspan.ops._recompute import run_in_chunks
 from longspan.ops._steps import run_steps
-from longspan.ops._variant import run_variant
+from longspan.ops._variant import project, run_variant
 from longspan.ops.packing import axes_of, reverser
 from longspan.ops.reference import lstm_step, normalised
 from longspan.ops.state import LSTMState, LSTMTrace, LSTMWeights, Zoneout
@@ -83,18 +84,21 @@ def lstm(
     >>> output.shape, state.c[:, 0]
     (torch.Size([3, 2]), tensor([0.2500, 0.5000]))
     """
-    if recompute and not trace and weights.w_gg is None:
-        run = partial(_run_chunk, recurrent_mask, zoneout, weights=weights, coupled=coupled, ablate=ablate)
-        output, state = run_in_chunks(run, rows, batch_sizes, initial_state, reverse=reverse)
+    stepwise = why_stepwise(trace)
+    if recompute and stepwise is None and weights.w_gg is None:
+        run = partial(_run_chunk, recurrent_mask, zoneout, coupled=coupled, ablate=ablate)
+        output, state = run_in_chunks(run, rows, batch_sizes, initial_state, weights, reverse=reverse)
         return output, LSTMState(*state), None
+    rows, *state_parts = _native.without_autocast(weights.w_ih, rows, *initial_state)
+    initial_state = LSTMState(*state_parts)
     variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
     variant = variant or any(weight is not None for weight in weights[_TORCH_WEIGHTS:])
     masks = [share for share in (recurrent_mask, *(zoneout or ())) if isinstance(share, Tensor)]
-    reason = _why_not_native(rows, initial_state, weights, masks, ablate, trace)
+    reason = stepwise or _why_not_native(rows, initial_state, weights, masks, ablate)
     if reason is None and (variant or weights.w_hr is not None):
         note("lstm", "native")
         output, final = run_variant(
-            rows if weights.w_ln_ih is None else _project(rows, weights),
+            rows if weights.w_ln_ih is None else _project_natively(rows, weights, weights.w_ln_ih),
             batch_sizes,
             initial_state,
             weights=weights,
@@ -104,7 +108,7 @@ def lstm(
             reverse=reverse,
         )
         return output, final, None
-    if not (variant or trace):
+    if not (variant or stepwise):
         kernel_weights = weights[:_TORCH_WEIGHTS]
         output, state = run_kernel("lstm", rows, batch_sizes, initial_state, kernel_weights, reverse=reverse)
         return output, LSTMState(*state), None
@@ -127,6 +131,7 @@ def _run_chunk(
     batch_sizes: Tensor,
     part: slice,
     state: tuple[Tensor, ...],
+    weights: Sequence[Any],
     **cell: Any,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run a part of the walk; the masks are those of the whole."""
@@ -135,7 +140,15 @@ def _run_chunk(
     if zoneout is not None:
         zoneout = Zoneout(*(share[part] if isinstance(share, Tensor) else share for share in zoneout))
     start = LSTMState(*state)
-    output, final, _ = lstm(rows, batch_sizes, start, recurrent_mask=recurrent_mask, zoneout=zoneout, **cell)
+    output, final, _ = lstm(
+        rows,
+        batch_sizes,
+        start,
+        weights=LSTMWeights(*weights),
+        recurrent_mask=recurrent_mask,
+        zoneout=zoneout,
+        **cell,
+    )
     return output, tuple(final)
 
 
@@ -145,10 +158,7 @@ def _why_not_native(
     weights: LSTMWeights,
     masks: list[Tensor],
     ablate: frozenset[str],
-    trace: bool,
 ) -> str | None:
-    if trace:
-        return NO_TRACE
     if ablate:
         return f"there is no native kernel for a cell without its {min(ablate).replace('_', ' ')}."
     if weights.w_gg is not None:
@@ -193,14 +203,26 @@ def _lstm_steps(
     return record, state[:2]
 
 
+def _bias(weights: LSTMWeights) -> Tensor | None:
+    if weights.b_ih is None or weights.b_hh is None:
+        return weights.b_ih
+    return weights.b_ih + weights.b_hh
+
+
+def _project_natively(rows: Tensor, weights: LSTMWeights, gain: Tensor) -> Tensor:
+    """``LN(W x) + b`` of all rows, each of which has the same bits in any company."""
+    with _native.full_precision(rows.device):
+        projected = project(rows.reshape(-1, rows.shape[-1]), weights.w_ih)
+        return axes_of(rows, normalised(projected, gain, _bias(weights)))
+
+
 def _project(rows: Tensor, weights: LSTMWeights) -> Tensor:
     """``W x + b`` of all rows, with ``W x`` normalised if the cell is."""
-    bias = None
-    if weights.b_ih is not None:
-        bias = weights.b_ih if weights.b_hh is None else weights.b_ih + weights.b_hh
-    if weights.w_ln_ih is not None:
-        return normalised(rows @ weights.w_ih.T, weights.w_ln_ih, bias)
-    return linear(rows, weights.w_ih, bias)
+    bias = _bias(weights)
+    with _native.full_precision(rows.device):
+        if weights.w_ln_ih is not None:
+            return normalised(rows @ weights.w_ih.T, weights.w_ln_ih, bias)
+        return linear(rows, weights.w_ih, bias)
 
 
 def _by_step(share: Tensor | float, sizes: list[int]) -> list[Tensor] | list[float]:

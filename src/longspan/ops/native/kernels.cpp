@@ -49,6 +49,7 @@ const longspan::Kernels kernels = {LONGSPAN_TEXT(LONGSPAN_ISA), run_forward<floa
                                    run_backward<float>, run_backward<double>,
                                    forward_variant<float>, forward_variant<double>,
                                    backward_variant<float>, backward_variant<double>,
+                                   product<float>, product<double>,
                                    make_stepper<float>, make_stepper<double>};
 
 }  // namespace LONGSPAN_ISA

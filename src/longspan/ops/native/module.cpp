@@ -157,6 +157,17 @@ void backward_variant(int gates, int64_t output, const Places& parts, double sha
   }
 }
 
+template <class T>
+void product(int64_t rows, int64_t input, int64_t output, uintptr_t x, uintptr_t w, uintptr_t y, int threads) {
+  const longspan::Product<T> problem{rows, input, output, at<const T>(x), at<const T>(w), at<T>(y),
+                                     usable_threads(threads)};
+  if constexpr (sizeof(T) == 4) {
+    chosen.load()->product_float(problem);
+  } else {
+    chosen.load()->product_double(problem);
+  }
+}
+
 // A `longspan::Stepper` as Python sees it; arrays are checked by nanobind for type, shape and contiguity.
 template <class T>
 class PyStepper {
@@ -229,6 +240,8 @@ NB_MODULE(_kernels_native, m) {
   m.def("forward_variant_double", &forward_variant<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_variant_float", &backward_variant<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_variant_double", &backward_variant<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("product_float", &product<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("product_double", &product<double>, nb::call_guard<nb::gil_scoped_release>());
   define_stepper<float>(m, "StepperFloat");
   define_stepper<double>(m, "StepperDouble");
 }

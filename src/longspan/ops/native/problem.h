@@ -101,6 +101,16 @@ struct VariantBackward {
   T* grad_small;           // (parts, (G - 1) H + G H + 2 H): gradients of w_ch, ln_hh, ln_c, bias_ln_c
 };
 
+// y = x w^T, row by row.
+template <class T>
+struct Product {
+  int64_t rows, input, output;
+  const T* x;              // (R, I)
+  const T* w;              // (O, I)
+  T* y;                    // (R, O)
+  int threads;
+};
+
 template <class T>
 struct LayerWeights {
   int64_t input, hidden;
@@ -128,6 +138,8 @@ struct Kernels {
   void (*forward_variant_double)(const VariantForward<double>&);
   void (*backward_variant_float)(const VariantBackward<float>&);
   void (*backward_variant_double)(const VariantBackward<double>&);
+  void (*product_float)(const Product<float>&);
+  void (*product_double)(const Product<double>&);
   std::unique_ptr<Stepper<float>> (*stepper_float)(Cell, const std::vector<LayerWeights<float>>&, int64_t streams);
   std::unique_ptr<Stepper<double>> (*stepper_double)(Cell, const std::vector<LayerWeights<double>>&, int64_t streams);
 };

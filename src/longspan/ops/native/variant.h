@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "forward.h"
+#include "product.h"
 
 namespace LONGSPAN_ISA {
 
@@ -79,12 +80,7 @@ struct VariantWeights {
     return {fed_sums ? std::vector<T>{} : pack_forward<Cell, T>(p.w_ih, p.hidden, p.input),
             pack_forward<Cell, T>(p.w_hh, p.hidden, problem.variant.output),
             pack_bias<Cell, T>(p.b_ih, p.b_hh, p.hidden),
-            problem.variant.w_hr == nullptr ? std::vector<T>{} : pack_projection(problem)};
-  }
-
-  // (P, H) becomes what a plain recurrent cell of P units would read H numbers by.
-  static std::vector<T> pack_projection(const longspan::VariantForward<T>& problem) {
-    return pack_forward<RnnTanh, T>(problem.variant.w_hr, problem.variant.output, problem.plain.hidden);
+            problem.variant.w_hr == nullptr ? std::vector<T>{} : pack_rows(problem.variant.w_hr, problem.variant.output, p.hidden)};
   }
 
   std::vector<T> w_ih, w_hh, bias, w_hr;
@@ -139,8 +135,6 @@ class VariantSlice {
   }
 
  private:
-  static constexpr int kProjection = RnnTanh::units;  // vectors of a tile of the projection
-
   void point_at(int64_t step, int64_t running) {
     const int64_t hidden = p_.hidden, output = v_.output, all = Cell::gates * hidden;
     for (int64_t n = 0; n < running; ++n) {
@@ -254,23 +248,11 @@ class VariantSlice {
   }
 
   void project(int64_t running) {
-    for (int64_t block = 0; block < blocks_of<RnnTanh, T>(v_.output); ++block) {
-      for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { project<height.value>(block, row); });
-    }
-  }
-
-  template <int Height>
-  void project(int64_t block, int64_t first) {
-    constexpr int64_t width = kProjection * kLanes<T>;
-    Tile<T, Height, kProjection> tile{};
-    multiply<RnnTanh::FromHidden>(tile, &output_[first], weights_.w_hr.data() + block * p_.hidden * width, p_.hidden);
-    for (int r = 0; r < Height; ++r) {
-      T* to = projected_.empty() ? row_[first + r].h : projected_.data() + (first + r) * v_.output;
-      for (int j = 0; j < kProjection && block * width + j * kLanes<T> < v_.output; ++j) {
-        const int64_t unit = block * width + j * kLanes<T>;
-        store(to + unit, tile.sums[r][j], static_cast<int>(std::min<int64_t>(kLanes<T>, v_.output - unit)));
-      }
-    }
+    multiply_rows<T, kTileRows<T>>(output_.data(), running, weights_.w_hr.data(), p_.hidden, v_.output,
+                                   [&](int64_t n, int64_t unit, Vector<T> sums, int count) {
+                                     T* to = projected_.empty() ? row_[n].h : projected_.data() + n * v_.output;
+                                     store(to + unit, sums, count);
+                                   });
   }
 
   void zone_out(int64_t n) {

@@ -54,7 +54,7 @@ class VariantBackwardSlice {
                        int part, int64_t first, int64_t last)
       : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), w_hh_(w_hh), w_hr_(w_hr),
         small_(small_of(part)), first_(first), last_(last), back_(last - first), sources_(last - first),
-        targets_(last - first), zoned_(v_.zone_h != nullptr || v_.share_h != 0),
+        zoned_(v_.zone_h != nullptr || v_.share_h != 0),
         outputs_(v_.w_hr == nullptr ? (last - first) * v_.output : 0),
         cells_(v_.w_hr == nullptr ? 0 : (last - first) * p_.hidden), c_new_(v_.ln_c == nullptr ? 0 : p_.hidden),
         grad_c_(c_new_.size()), normal_c_(c_new_.size()) {}
@@ -74,9 +74,6 @@ class VariantBackwardSlice {
   }
 
  private:
-  static constexpr int kColumns = 4;
-  using Columns = To<0, 1, 2, 3>;
-
   SmallGradients<T> small_of(int part) const {
     const int64_t peepholes = (Cell::gates - 1) * p_.hidden, gains = Cell::gates * p_.hidden;
     T* start = problem_.grad_small + part * (peepholes + gains + 2 * p_.hidden);
@@ -239,48 +236,20 @@ class VariantBackwardSlice {
   }
 
   void unproject(int64_t running) {
-    for (int64_t n = 0; n < running; ++n) {
-      sources_[n] = back_[n].grad_output;
-      targets_[n] = cells_.data() + n * p_.hidden;
-    }
-    product(running, w_hr_, v_.output, p_.hidden, [&](int64_t n, int64_t unit, Vector<T> sum, int count) {
-      store(targets_[n] + unit, sum, count);
-    });
+    for (int64_t n = 0; n < running; ++n) sources_[n] = back_[n].grad_output;
+    multiply_rows<T, kTileRows<T>>(sources_.data(), running, w_hr_, v_.output, p_.hidden,
+                                   [&](int64_t n, int64_t unit, Vector<T> sums, int count) {
+                                     store(cells_.data() + n * p_.hidden + unit, sums, count);
+                                   });
   }
 
   void send_back(int64_t running) {
-    for (int64_t n = 0; n < running; ++n) {
-      sources_[n] = back_[n].grad_recurrent;
-      targets_[n] = back_[n].carried_h;
-    }
-    product(running, w_hh_, Cell::gates * p_.hidden, v_.output,
-            [&](int64_t n, int64_t unit, Vector<T> sum, int count) {
-              if (v_.mask != nullptr) sum *= load(back_[n].mask + unit, count);
-              add(targets_[n] + unit, sum, count);
-            });
-  }
-
-  // Products of the rows of `sources_`, `depth` numbers each, and packed weights for `size` units.
-  template <class Take>
-  void product(int64_t running, const T* weights, int64_t depth, int64_t size, Take take) {
-    for (int64_t block = 0; block < divide_up(size, kColumns * kLanes<T>); ++block) {
-      for_tiles<kTileRows<T>>(running, [&](auto height, int64_t first) {
-        product<height.value>(block, first, weights, depth, size, take);
-      });
-    }
-  }
-
-  template <int Height, class Take>
-  void product(int64_t block, int64_t first, const T* weights, int64_t depth, int64_t size, Take take) {
-    constexpr int64_t width = kColumns * kLanes<T>;
-    Tile<T, Height, kColumns> tile{};
-    multiply<Columns>(tile, &sources_[first], weights + block * depth * width, depth);
-    for (int r = 0; r < Height; ++r) {
-      for (int j = 0; j < kColumns && block * width + j * kLanes<T> < size; ++j) {
-        const int64_t unit = block * width + j * kLanes<T>;
-        take(first + r, unit, tile.sums[r][j], static_cast<int>(std::min<int64_t>(kLanes<T>, size - unit)));
-      }
-    }
+    for (int64_t n = 0; n < running; ++n) sources_[n] = back_[n].grad_recurrent;
+    multiply_rows<T, kTileRows<T>>(sources_.data(), running, w_hh_, Cell::gates * p_.hidden, v_.output,
+                                   [&](int64_t n, int64_t unit, Vector<T> sums, int count) {
+                                     if (v_.mask != nullptr) sums *= load(back_[n].mask + unit, count);
+                                     add(back_[n].carried_h + unit, sums, count);
+                                   });
   }
 
   const longspan::Backward<T>& p_;
@@ -292,7 +261,6 @@ class VariantBackwardSlice {
   int64_t first_, last_;
   std::vector<VariantBack<T>> back_;
   std::vector<const T*> sources_;
-  std::vector<T*> targets_;
   bool zoned_;
   // Of each row of the slice: gradients of the output and of o * tanh(c). Of one row: c, its gradient, and LN(c).
   std::vector<T> outputs_, cells_, c_new_, grad_c_, normal_c_;
