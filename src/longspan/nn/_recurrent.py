@@ -18,6 +18,9 @@ from longspan.nn._stepper import Stepper, check_can_step
 
 Trace = tuple[Tensor, ...]
 
+#: Bytes that a layer keeps for the backward pass, beside its output, before it computes them again instead.
+_KEEP_AT_MOST = 1 << 30
+
 
 class Recurrent(nn.Module):
     """Base of `LSTM`, `GRU` and `RNN`: a stack of recurrent layers in one or two directions.
@@ -37,6 +40,7 @@ class Recurrent(nn.Module):
         dropout: float,
         bidirectional: bool,
         proj_size: int = 0,
+        recompute: bool | None = None,
     ) -> None:
         super().__init__()
         for name, size in (
@@ -57,7 +61,10 @@ class Recurrent(nn.Module):
         self.bias = bias
         self.batch_first = batch_first
         self.dropout = float(dropout)
+        if recompute is not None:
+            check_flag("recompute", recompute)
         self.bidirectional = bidirectional
+        self.recompute = recompute
         self.proj_size = proj_size
         self.gates = tuple(gates)
         self._slots = tuple(
@@ -156,6 +163,16 @@ class Recurrent(nn.Module):
                     rows = dropout(rows, self.dropout)
         return layout.restore(rows), self._final_states(finals, layout), tuple(traces)
 
+    def _recomputes(self, rows: Tensor) -> bool:
+        """Whether a layer keeps its output alone for the backward pass; where it was not said, on a CPU if it must."""
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return False
+        if self.recompute is not None:
+            return bool(self.recompute)
+        blocks = len(self.gates) + 1 if len(self.gates) > 1 else 0  # a cell without gates keeps its output alone
+        kept = blocks * self.hidden_size * rows[..., 0].numel() * rows.element_size()
+        return rows.device.type == "cpu" and kept > _KEEP_AT_MOST
+
     def _check_dtype(self, rows: Tensor) -> torch.dtype:
         """Type of the weights, and so of the state; the input must have it, but under autocast."""
         dtype: torch.dtype = self.weight_ih_l0.dtype  # type: ignore[assignment]
@@ -215,18 +232,18 @@ class Recurrent(nn.Module):
         Raises
         ------
         ParameterError
-            The layers are bidirectional or of a variant that has no native kernel, or this installation has none.
+            The layers are bidirectional or of a variant, or this installation has none.
         """
         check_positive("streams", streams)
-        check_can_step(self, self._why_not_native())
+        check_can_step(self, self._why_no_stepper())
         return Stepper(self, self._cell(), int(streams))
 
     def _cell(self) -> str:
         """Name of the cell, as the ops know it."""
         raise NotImplementedError
 
-    def _why_not_native(self) -> str | None:
-        """Say which variant the native kernels do not have, if it is one."""
+    def _why_no_stepper(self) -> str | None:
+        """Say which variant cannot be run step by step natively, if it is one."""
         return None
 
     def extra_repr(self) -> str:
@@ -238,6 +255,7 @@ class Recurrent(nn.Module):
             "dropout": 0.0,
             "bidirectional": False,
             "proj_size": 0,
+            "recompute": None,
         }
         parts = [f"{self.input_size}, {self.hidden_size}"]
         for name, default in (defaults | self._extra_defaults()).items():

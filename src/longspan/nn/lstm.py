@@ -71,6 +71,10 @@ class LSTM(Recurrent):
         "chrono": the same, with biases such that units remember over lags up to `max_lag`.
     max_lag : int, optional
         Longest lag, in steps, for ``init="chrono"``.
+    recompute : bool, optional
+        Whether to keep a layer's output alone for the backward pass, which then runs the layer once more, a part at a
+        time: about a fifth of the memory for at most 1.4 times the time. Left out, a CPU does so where a layer would
+        keep more than 1 GiB. `torch.compile` plans its memory by itself: there it has no effect.
 
     Raises
     ------
@@ -110,6 +114,7 @@ class LSTM(Recurrent):
         weight_drop: float = 0.0,
         init: str = "torch",
         max_lag: int | None = None,
+        recompute: bool | None = None,
     ) -> None:
         check_variants(peephole, coupled, layer_norm, zoneout, recurrent_dropout, weight_drop)
         super().__init__(
@@ -122,6 +127,7 @@ class LSTM(Recurrent):
             dropout=dropout,
             bidirectional=bidirectional,
             proj_size=proj_size,
+            recompute=recompute,
         )
         self.peephole = bool(peephole)
         self.coupled = bool(coupled)
@@ -252,7 +258,7 @@ class LSTM(Recurrent):
     def _cell(self) -> str:
         return "lstm"
 
-    def _why_not_native(self) -> str | None:
+    def _why_no_stepper(self) -> str | None:
         variants = {
             "peephole": self.peephole,
             "coupled": self.coupled,
@@ -261,7 +267,7 @@ class LSTM(Recurrent):
             "zoneout": any(self.zoneout),
         }
         names = [name for name, there in variants.items() if there]
-        return f"there is no native kernel for {names[0]}." if names else None
+        return f"single steps have no native kernel for {names[0]}." if names else None
 
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)
@@ -292,6 +298,7 @@ class LSTM(Recurrent):
             zoneout=self._zoneout(rows, state),
             reverse=reverse,
             trace=trace,
+            recompute=self._recomputes(rows),
         )
 
     def _recurrent_mask(self, h: Tensor) -> Tensor | None:
@@ -304,11 +311,9 @@ class LSTM(Recurrent):
             return None
         if not self.training:
             return Zoneout(*self.zoneout)
-        masks = (
-            part.new_empty(rows.shape[:-1].numel(), part.shape[-1]).bernoulli_(share)
-            for part, share in zip(state, self.zoneout, strict=True)
-        )
-        return Zoneout(*masks)
+        count = rows.shape[:-1].numel()
+        room = (part.new_empty(count, part.shape[-1]) for part in state)
+        return Zoneout(*(_ones(mask, share) for mask, share in zip(room, self.zoneout, strict=True)))
 
     def _extra_defaults(self) -> dict[str, object]:
         return {
@@ -321,6 +326,18 @@ class LSTM(Recurrent):
             "init": "torch",
             "max_lag": None,
         }
+
+
+def _ones(to: Tensor, share: float) -> Tensor:
+    """Fill a tensor with ones, each with probability `share` to within 1/65536, and zeros.
+
+    16 random bits decide on each number. On a CPU that takes an eighth of the time of `Tensor.bernoulli_`, which would
+    be a fifth of a step of training.
+    """
+    below = round(share * 2**16) - 2**15
+    words = torch.empty(-(-to.numel() // 4), dtype=torch.int64, device=to.device).random_(-(2**63), None)
+    bits = words.view(torch.int16)[: to.numel()].view(to.shape)
+    return torch.lt(bits, below, out=to) if below < 2**15 else to.fill_(1.0)
 
 
 def check_variants(

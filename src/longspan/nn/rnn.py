@@ -37,6 +37,10 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
         Whether each layer also reads the sequences backwards, each from its own last step.
     device, dtype
         Of the weights.
+    recompute : bool, optional
+        Whether to keep a layer's output alone for the backward pass, which then runs the layer once more, a part at a
+        time: about a fifth of the memory for at most 1.4 times the time. Left out, a CPU does so where a layer would
+        keep more than 1 GiB. `torch.compile` plans its memory by itself: there it has no effect.
 
     Raises
     ------
@@ -66,6 +70,8 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
         bidirectional: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        recompute: bool | None = None,
     ) -> None:
         super().__init__(
             input_size,
@@ -76,6 +82,7 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
+            recompute=recompute,
         )
         check_choice("nonlinearity", nonlinearity, ("tanh", "relu"))
         self.nonlinearity = nonlinearity
@@ -108,6 +115,7 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
             nonlinearity=self.nonlinearity,
             reverse=reverse,
             trace=trace,
+            recompute=self._recomputes(rows),
         )
         return output, (h,), record
 

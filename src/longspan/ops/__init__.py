@@ -1,5 +1,6 @@
 """One recurrent layer in one direction: reference equations, and ops over packed rows."""
 
+from longspan.ops._paths import Explanation, KernelPath, explain
 from longspan.ops.gru import gru
 from longspan.ops.lstm import lstm
 from longspan.ops.packing import (
@@ -30,7 +31,9 @@ __all__ = [
     "COUPLED_GATES",
     "GRU_GATES",
     "LSTM_GATES",
+    "Explanation",
     "GRUTrace",
+    "KernelPath",
     "LSTMState",
     "LSTMTrace",
     "LSTMWeights",
@@ -38,6 +41,7 @@ __all__ = [
     "RNNWeights",
     "Zoneout",
     "dense_batch_sizes",
+    "explain",
     "gru",
     "gru_step",
     "is_dense",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from longspan.ops import _native
+from longspan.ops._paths import note
 from longspan.ops.packing import axes_of, carry_state, reverser, runs_of_equal_size
 
 #: torch's packed kernel on a CPU takes time that grows with the square of the number of steps: its backward
@@ -53,7 +54,11 @@ def run_kernel(
     state : tuple of Tensor
         State of each sequence at its own end.
     """
-    if _native.why_not(rows, state, weights) is None:
+    rows, *state_parts = _native.without_autocast(cast(Tensor, weights[0]), rows, *state)
+    state = tuple(state_parts)
+    reason = _native.why_not(rows, state, weights)
+    note(cell, "torch" if reason else "native", reason)
+    if reason is None:
         return _native.run(cell, rows, batch_sizes, state, weights, reverse=reverse)
     if not reverse:
         return _run_torch(getattr(torch._VF, cell), rows, batch_sizes, state, weights)

@@ -7,6 +7,7 @@ equations in `longspan.ops.reference`. An operator is one node to `torch.compile
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 
@@ -59,7 +60,7 @@ class _Cell(NamedTuple):
 _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1, 0), "rnn_relu": _Cell(3, 1, 0)}
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
-_LIBRARY: Any = library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
+LIBRARY: Any = library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
 
 
 class _Outputs(NamedTuple):
@@ -80,14 +81,33 @@ def why_not(rows: Tensor, state: tuple[Tensor, ...], weights: tuple[Tensor | Non
         return f"the input is on {rows.device}, and the native kernels run on a CPU."
     if rows.dtype not in _DTYPES:
         return f"the input is {rows.dtype}, and the native kernels compute in float32 or float64."
-    if any(weight is not None for weight in weights[_WEIGHTS:]):
-        return "the cell has a projection."
     others = [tensor for tensor in (*state, *weights) if tensor is not None]
     if any(other.dtype != rows.dtype or other.device != rows.device for other in others):
         return "not all tensors have one type and device."
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast is on."
     return None
+
+
+def in_transform() -> bool:
+    """Whether `torch.func` is at work (vmap, grad, jacrev and their kin), which sees through no operator of ours."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which autocast, if it is on, does not change what is computed on a CPU."""
+    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return torch.autocast("cpu", enabled=False)
+    return nullcontext()
+
+
+def without_autocast(weight: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Give tensors the type of the weights where autocast on a CPU has given them another.
+
+    State and sums of a recurrent layer stay in the type of its weights: a sum over many steps loses too much in
+    bfloat16, and the native kernels are no slower than torch's are in it.
+    """
+    if weight.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return tuple(tensor.to(weight.dtype) for tensor in tensors)
+    return tensors
 
 
 def run(
@@ -118,7 +138,7 @@ def why_not_built() -> str:
 
 def layer_of(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None) -> tuple[int, ...]:
     """Return the sizes and the places of the weights of a layer, as `make_stepper` takes them."""
-    return w_ih.shape[1], w_hh.shape[1], *map(_address, (w_ih, w_hh, b_ih, b_hh))
+    return w_ih.shape[1], w_hh.shape[1], *map(address, (w_ih, w_hh, b_ih, b_hh))
 
 
 def make_stepper(cell: str, layers: list[tuple[int, ...]], streams: int, *, dtype: torch.dtype) -> Any:
@@ -127,11 +147,18 @@ def make_stepper(cell: str, layers: list[tuple[int, ...]], streams: int, *, dtyp
     return kind(_CELLS[cell].number, layers, streams)
 
 
-def _address(tensor: Tensor | None) -> int:
+def kernel_of(name: str, dtype: torch.dtype) -> Any:
+    """Return the compiled function of a name for a type of numbers."""
+    return getattr(_compiled, f"{name}_{_DTYPES[dtype]}")
+
+
+def address(tensor: Tensor | None) -> int:
+    """Return where the numbers of a tensor begin; 0 where there are none."""
     return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
-def _contiguous(*tensors: Tensor | None) -> list[Any]:
+def contiguous(*tensors: Tensor | None) -> list[Any]:
+    """Return the tensors with the strides that the kernels read."""
     return [None if tensor is None else tensor.contiguous() for tensor in tensors]
 
 
@@ -139,12 +166,14 @@ def _empty(cell: str, rows: Tensor, h0: Tensor, keep: bool) -> _Outputs:
     """Return room for the outputs."""
     count, hidden = rows.shape[0], h0.shape[1]
     of_lstm = cell == "lstm"
+    # The largest and shortest-lived first: asked for after the output, it would leave a hole in memory at each call.
+    gates = rows.new_empty((count, _CELLS[cell].kept * hidden) if keep else (0,))
     return _Outputs(
         output=rows.new_empty(count, hidden),
         h=rows.new_empty(h0.shape),
         c=rows.new_empty(h0.shape if of_lstm else (0,)),
         cells=rows.new_empty((count, hidden) if of_lstm and keep else (0,)),
-        gates=rows.new_empty((count, _CELLS[cell].kept * hidden) if keep else (0,)),
+        gates=gates,
     )
 
 
@@ -161,13 +190,13 @@ def _forward(
     reverse: bool,
     keep: bool,
 ) -> tuple[Tensor, ...]:
-    given = _contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
+    given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
     sizes = batch_sizes.contiguous()
     room = _empty(cell, rows, h0, keep)
-    kernel = getattr(_compiled, f"forward_{_DTYPES[rows.dtype]}")
+    kernel = kernel_of("forward", rows.dtype)
     steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
-    walk = (steps, batch, _address(sizes), reverse)
-    places = map(_address, (*given, room.output, room.cells, room.gates, room.h, room.c))
+    walk = (steps, batch, address(sizes), reverse)
+    places = map(address, (*given, room.output, room.cells, room.gates, room.h, room.c))
     kernel(_CELLS[cell].number, *walk, rows.shape[1], hidden, *places, threads)
     return tuple(room)
 
@@ -195,11 +224,11 @@ def _backward(
     before = rows.new_empty(count, hidden)
     # Not `empty_like`, which would take over the strides of a transposed state.
     of_h0, of_c0 = rows.new_empty(h0.shape), rows.new_empty((0,) if c0 is None else c0.shape)
-    given = _contiguous(h0, c0, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
+    given = contiguous(h0, c0, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
     sizes = batch_sizes.contiguous()
-    kernel = getattr(_compiled, f"backward_{_DTYPES[rows.dtype]}")
-    walk = (len(sizes), len(h0), _address(sizes), reverse)
-    places = map(_address, (*given, of_gates, recurrent if cell == "gru" else None, before, of_h0, of_c0))
+    kernel = kernel_of("backward", rows.dtype)
+    walk = (len(sizes), len(h0), address(sizes), reverse)
+    places = map(address, (*given, of_gates, recurrent if cell == "gru" else None, before, of_h0, of_c0))
     kernel(_CELLS[cell].number, *walk, hidden, *places, torch.get_num_threads())
     of_w_ih, of_w_hh = of_gates.T @ rows, recurrent.T @ before
     of_b_ih = of_gates.sum(0)
@@ -217,18 +246,20 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 
 def _differentiate(cell: str, ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     grad_output, grad_h, grad_c = grads[:3]
-    c0, output = ctx.saved_tensors[3], ctx.saved_tensors[6]
+    saved = ctx.saved_tensors  # read once: what recomputes gives it no second time
+    c0, output = saved[3], saved[6]
     if grad_output is None:
         grad_output = torch.zeros_like(output)
     operator = getattr(torch.ops.longspan, f"{cell}_backward")
-    result = operator(grad_output, grad_h, grad_c, *ctx.saved_tensors, ctx.reverse, ctx.needs_input_grad[0])
+    result = operator(grad_output, grad_h, grad_c, *saved, ctx.reverse, ctx.needs_input_grad[0])
     of_rows, of_h0, of_c0, *of_weights = result
     wanted = ctx.needs_input_grad
     found = (of_rows, None, of_h0, None if c0 is None else of_c0, *of_weights)
     return (*(grad if want else None for grad, want in zip(found, wanted, strict=False)), None, None)
 
 
-def _refuse(*_: Any) -> Any:
+def refuse_second_derivative(*_: Any) -> Any:
+    """Raise `DataError`: no gradient of a gradient is known."""
     raise DataError(
         "the gradient of a gradient is not known to the native kernels.\n"
         "  Ask for a trace, `trace=True`: the layer then runs step by step through torch, which can be derived twice."
@@ -239,11 +270,11 @@ def _register(cell: str) -> None:
     """Define the operator of a cell and the one of its gradient: on a CPU, for shapes alone, and for autograd."""
     state = "Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh"
     packed = f"Tensor rows, Tensor batch_sizes, {state}"
-    _LIBRARY.define(
+    LIBRARY.define(
         f"{cell}({packed}, Tensor? b_ih, Tensor? b_hh, bool reverse, bool keep)"
         " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)"
     )
-    _LIBRARY.define(
+    LIBRARY.define(
         f"{cell}_backward(Tensor grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
         " Tensor gates, bool reverse, bool of_rows) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
     )
@@ -252,7 +283,8 @@ def _register(cell: str) -> None:
         return _forward(cell, *arguments)
 
     def backward(*arguments: Any) -> tuple[Tensor, ...]:
-        return _backward(cell, *arguments)
+        with full_precision(arguments[0].device):
+            return _backward(cell, *arguments)
 
     def forward_of_shapes(rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
         return tuple(_empty(cell, rows, h0, rest[-1]))
@@ -265,18 +297,18 @@ def _register(cell: str) -> None:
         of_input = rows.new_empty(rows.shape if of_rows else (0,))
         return of_input, h0.new_empty(h0.shape), of_c0, *weights
 
-    _LIBRARY.impl(cell, forward, "CPU")
-    _LIBRARY.impl(f"{cell}_backward", backward, "CPU")
+    LIBRARY.impl(cell, forward, "CPU")
+    LIBRARY.impl(f"{cell}_backward", backward, "CPU")
     name = f"longspan::{cell}"
-    library.register_fake(name, forward_of_shapes, lib=_LIBRARY)
-    library.register_fake(f"{name}_backward", backward_of_shapes, lib=_LIBRARY)
+    library.register_fake(name, forward_of_shapes, lib=LIBRARY)
+    library.register_fake(f"{name}_backward", backward_of_shapes, lib=LIBRARY)
     library.register_autograd(
         name,
         lambda ctx, *grads: _differentiate(cell, ctx, cast(tuple[Tensor | None, ...], grads)),
         setup_context=lambda ctx, inputs, output: _keep_for_backward(ctx, inputs, output),
-        lib=_LIBRARY,
+        lib=LIBRARY,
     )
-    library.register_autograd(f"{name}_backward", _refuse, lib=_LIBRARY)
+    library.register_autograd(f"{name}_backward", refuse_second_derivative, lib=LIBRARY)
 
 
 for _name in _CELLS:

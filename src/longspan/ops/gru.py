@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from longspan.ops._kernels import run_kernel
+from longspan.ops._paths import note, why_stepwise
+from longspan.ops._recompute import run_in_chunks
 from longspan.ops._steps import run_steps
 from longspan.ops.packing import axes_of, reverser
 from longspan.ops.reference import gru_step
@@ -22,6 +26,7 @@ def gru(
     reset: str = "after",
     reverse: bool = False,
     trace: bool = False,
+    recompute: bool = False,
 ) -> tuple[Tensor, Tensor, GRUTrace | None]:
     """Run one GRU layer in one direction; `longspan.ops.gru_step` has the equations.
 
@@ -42,6 +47,8 @@ def gru(
         Run from each sequence's own last step to its first. Output rows stay in the order of the input.
     trace : bool
         Record gates and states of every step.
+    recompute : bool
+        Keep the output alone for the backward pass, which then runs the layer once more, chunk by chunk.
 
     Returns
     -------
@@ -59,9 +66,23 @@ def gru(
     >>> state[:, 0]
     tensor([0.2500, 0.5000])
     """
-    if not trace and reset == "after":
+    stepwise = why_stepwise(trace)
+    if recompute and stepwise is None:
+
+        def run(
+            rows: Tensor, sizes: Tensor, part: slice, state: Any, weights: Any
+        ) -> tuple[Tensor, tuple[Tensor, ...]]:
+            output, final, _ = gru(rows, sizes, state[0], weights=RNNWeights(*weights), reset=reset)
+            return output, (final,)
+
+        output, state = run_in_chunks(run, rows, batch_sizes, (initial_state,), weights, reverse=reverse)
+        return output, state[0], None
+    if reset != "after":
+        stepwise = stepwise or "there is no native kernel for reset='before'."
+    if stepwise is None:
         output, final = run_kernel("gru", rows, batch_sizes, (initial_state,), weights, reverse=reverse)
         return output, final[0], None
+    note("gru", "steps", stepwise)
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
         rows = backwards(rows)

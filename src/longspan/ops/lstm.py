@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from longspan.ops import _native
 from longspan.ops._kernels import run_kernel
+from longspan.ops._paths import note, why_stepwise
+from longspan.ops._recompute import run_in_chunks
 from longspan.ops._steps import run_steps
+from longspan.ops._variant import project, run_variant
 from longspan.ops.packing import axes_of, reverser
 from longspan.ops.reference import lstm_step, normalised
 from longspan.ops.state import LSTMState, LSTMTrace, LSTMWeights, Zoneout
 
 #: The weights that torch's kernel takes, in its order: the first five fields of `LSTMWeights`.
-_PLAIN_WEIGHTS = 5
+_TORCH_WEIGHTS = 5
 
 
 def lstm(
@@ -28,6 +36,7 @@ def lstm(
     ablate: frozenset[str] = frozenset(),
     reverse: bool = False,
     trace: bool = False,
+    recompute: bool = False,
 ) -> tuple[Tensor, LSTMState, LSTMTrace | None]:
     """Run one LSTM layer in one direction; `longspan.ops.lstm_step` has the equations.
 
@@ -54,6 +63,9 @@ def lstm(
         Run from each sequence's own last step to its first. Output rows stay in the order of the input.
     trace : bool
         Record gates and states of every step.
+    recompute : bool
+        Keep the output alone for the backward pass, which then runs the layer once more, chunk by chunk. Has no
+        effect on a trace or with full gate recurrence.
 
     Returns
     -------
@@ -72,20 +84,88 @@ def lstm(
     >>> output.shape, state.c[:, 0]
     (torch.Size([3, 2]), tensor([0.2500, 0.5000]))
     """
+    stepwise = why_stepwise(trace)
+    if recompute and stepwise is None and weights.w_gg is None:
+        run = partial(_run_chunk, recurrent_mask, zoneout, coupled=coupled, ablate=ablate)
+        output, state = run_in_chunks(run, rows, batch_sizes, initial_state, weights, reverse=reverse)
+        return output, LSTMState(*state), None
+    rows, *state_parts = _native.without_autocast(weights.w_ih, rows, *initial_state)
+    initial_state = LSTMState(*state_parts)
     variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
-    if not (variant or trace or any(weight is not None for weight in weights[_PLAIN_WEIGHTS:])):
-        plain = weights[:_PLAIN_WEIGHTS]
-        output, final = run_kernel("lstm", rows, batch_sizes, initial_state, plain, reverse=reverse)
-        return output, LSTMState(*final), None
+    variant = variant or any(weight is not None for weight in weights[_TORCH_WEIGHTS:])
+    masks = [share for share in (recurrent_mask, *(zoneout or ())) if isinstance(share, Tensor)]
+    reason = stepwise or _why_not_native(rows, initial_state, weights, masks, ablate)
+    if reason is None and (variant or weights.w_hr is not None):
+        note("lstm", "native")
+        output, final = run_variant(
+            rows if weights.w_ln_ih is None else _project_natively(rows, weights, weights.w_ln_ih),
+            batch_sizes,
+            initial_state,
+            weights=weights,
+            coupled=coupled,
+            recurrent_mask=recurrent_mask,
+            zoneout=zoneout,
+            reverse=reverse,
+        )
+        return output, final, None
+    if not (variant or stepwise):
+        kernel_weights = weights[:_TORCH_WEIGHTS]
+        output, state = run_kernel("lstm", rows, batch_sizes, initial_state, kernel_weights, reverse=reverse)
+        return output, LSTMState(*state), None
+    note("lstm", "steps", reason)
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
         rows = backwards(rows)
     flat = rows.reshape(-1, rows.shape[-1])
-    record, final = _lstm_steps(flat, batch_sizes, initial_state, weights, coupled, recurrent_mask, zoneout, ablate)
+    record, state = _lstm_steps(flat, batch_sizes, initial_state, weights, coupled, recurrent_mask, zoneout, ablate)
     record = LSTMTrace(*(axes_of(rows, field) for field in record))
     if backwards is not None:
         record = LSTMTrace(*map(backwards, record))
-    return record.h, LSTMState(*final), record if trace else None
+    return record.h, LSTMState(*state), record if trace else None
+
+
+def _run_chunk(
+    recurrent_mask: Tensor | None,
+    zoneout: Zoneout | None,
+    rows: Tensor,
+    batch_sizes: Tensor,
+    part: slice,
+    state: tuple[Tensor, ...],
+    weights: Sequence[Any],
+    **cell: Any,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run a part of the walk; the masks are those of the whole."""
+    if recurrent_mask is not None:
+        recurrent_mask = recurrent_mask[: int(batch_sizes[0])]
+    if zoneout is not None:
+        zoneout = Zoneout(*(share[part] if isinstance(share, Tensor) else share for share in zoneout))
+    start = LSTMState(*state)
+    output, final, _ = lstm(
+        rows,
+        batch_sizes,
+        start,
+        weights=LSTMWeights(*weights),
+        recurrent_mask=recurrent_mask,
+        zoneout=zoneout,
+        **cell,
+    )
+    return output, tuple(final)
+
+
+def _why_not_native(
+    rows: Tensor,
+    state: LSTMState,
+    weights: LSTMWeights,
+    masks: list[Tensor],
+    ablate: frozenset[str],
+) -> str | None:
+    if ablate:
+        return f"there is no native kernel for a cell without its {min(ablate).replace('_', ' ')}."
+    if weights.w_gg is not None:
+        return "there is no native kernel for full gate recurrence."
+    if any(mask.requires_grad for mask in masks):
+        return "a mask asks for a gradient."
+    return _native.why_not(rows, (*state, *masks), weights)
 
 
 def _lstm_steps(
@@ -123,14 +203,26 @@ def _lstm_steps(
     return record, state[:2]
 
 
+def _bias(weights: LSTMWeights) -> Tensor | None:
+    if weights.b_ih is None or weights.b_hh is None:
+        return weights.b_ih
+    return weights.b_ih + weights.b_hh
+
+
+def _project_natively(rows: Tensor, weights: LSTMWeights, gain: Tensor) -> Tensor:
+    """``LN(W x) + b`` of all rows, each of which has the same bits in any company."""
+    with _native.full_precision(rows.device):
+        projected = project(rows.reshape(-1, rows.shape[-1]), weights.w_ih)
+        return axes_of(rows, normalised(projected, gain, _bias(weights)))
+
+
 def _project(rows: Tensor, weights: LSTMWeights) -> Tensor:
     """``W x + b`` of all rows, with ``W x`` normalised if the cell is."""
-    bias = None
-    if weights.b_ih is not None:
-        bias = weights.b_ih if weights.b_hh is None else weights.b_ih + weights.b_hh
-    if weights.w_ln_ih is not None:
-        return normalised(rows @ weights.w_ih.T, weights.w_ln_ih, bias)
-    return linear(rows, weights.w_ih, bias)
+    bias = _bias(weights)
+    with _native.full_precision(rows.device):
+        if weights.w_ln_ih is not None:
+            return normalised(rows @ weights.w_ih.T, weights.w_ln_ih, bias)
+        return linear(rows, weights.w_ih, bias)
 
 
 def _by_step(share: Tensor | float, sizes: list[int]) -> list[Tensor] | list[float]:

@@ -1,6 +1,7 @@
 // Compiled once for each instruction set; the build names it LONGSPAN_ISA, with the width of its vectors.
 #include "backward.h"
 #include "stepper.h"
+#include "variant_backward.h"
 
 namespace LONGSPAN_ISA {
 
@@ -46,6 +47,9 @@ std::unique_ptr<longspan::Stepper<T>> make_stepper(longspan::Cell cell,
 extern const longspan::Kernels kernels;
 const longspan::Kernels kernels = {LONGSPAN_TEXT(LONGSPAN_ISA), run_forward<float>, run_forward<double>,
                                    run_backward<float>, run_backward<double>,
+                                   forward_variant<float>, forward_variant<double>,
+                                   backward_variant<float>, backward_variant<double>,
+                                   product<float>, product<double>,
                                    make_stepper<float>, make_stepper<double>};
 
 }  // namespace LONGSPAN_ISA

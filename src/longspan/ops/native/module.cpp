@@ -109,6 +109,65 @@ void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reve
   }
 }
 
+using Places = std::array<uintptr_t, 8>;
+
+template <class T>
+longspan::Variant<T> variant_of(int gates, int64_t output, const Places& parts, double share_h, double share_c) {
+  const auto& [w_hr, w_ch, ln_hh, ln_c, bias_ln_c, mask, zone_h, zone_c] = parts;
+  return {gates, output, at<const T>(w_hr), at<const T>(w_ch), at<const T>(ln_hh), at<const T>(ln_c),
+          at<const T>(bias_ln_c), at<const T>(mask), at<const T>(zone_h), at<const T>(zone_c),
+          static_cast<T>(share_h), static_cast<T>(share_c)};
+}
+
+template <class T>
+void forward_variant(int gates, int64_t output, const Places& parts, double share_h, double share_c, int64_t steps,
+                     int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
+                     const std::array<uintptr_t, 7>& given, const std::array<uintptr_t, 7>& room, int threads) {
+  const auto& [x, h0, c0, w_ih, w_hh, b_ih, b_hh] = given;
+  const auto& [h, h_last, c_last, c, kept, normal, scale] = room;
+  const longspan::VariantForward<T> problem{
+      {{steps, batch, at<const int64_t>(sizes), reverse}, input, hidden, at<const T>(x), at<const T>(h0),
+       at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh), at<T>(h), at<T>(c),
+       at<T>(kept), at<T>(h_last), at<T>(c_last), usable_threads(threads)},
+      variant_of<T>(gates, output, parts, share_h, share_c), at<T>(normal), at<T>(scale)};
+  if constexpr (sizeof(T) == 4) {
+    chosen.load()->forward_variant_float(problem);
+  } else {
+    chosen.load()->forward_variant_double(problem);
+  }
+}
+
+template <class T>
+void backward_variant(int gates, int64_t output, const Places& parts, double share_h, double share_c, int64_t steps,
+                      int64_t batch, uintptr_t sizes, bool reverse, int64_t hidden,
+                      const std::array<uintptr_t, 11>& given, const std::array<uintptr_t, 8>& room, int threads) {
+  const auto& [h0, c0, w_hh, h, c, kept, normal, scale, grad_h, grad_h_last, grad_c_last] = given;
+  const auto& [grad_gates, grad_recurrent, h_before, grad_h0, grad_c0, grad_output, unprojected, small] = room;
+  const longspan::VariantBackward<T> problem{
+      {{steps, batch, at<const int64_t>(sizes), reverse}, hidden, at<const T>(h0), at<const T>(c0), at<const T>(w_hh),
+       at<const T>(h), at<const T>(c), at<const T>(kept), at<const T>(grad_h), at<const T>(grad_h_last),
+       at<const T>(grad_c_last), at<T>(grad_gates), at<T>(grad_recurrent), at<T>(h_before), at<T>(grad_h0),
+       at<T>(grad_c0), usable_threads(threads)},
+      variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(scale),
+      at<T>(grad_output), at<T>(unprojected), at<T>(small)};
+  if constexpr (sizeof(T) == 4) {
+    chosen.load()->backward_variant_float(problem);
+  } else {
+    chosen.load()->backward_variant_double(problem);
+  }
+}
+
+template <class T>
+void product(int64_t rows, int64_t input, int64_t output, uintptr_t x, uintptr_t w, uintptr_t y, int threads) {
+  const longspan::Product<T> problem{rows, input, output, at<const T>(x), at<const T>(w), at<T>(y),
+                                     usable_threads(threads)};
+  if constexpr (sizeof(T) == 4) {
+    chosen.load()->product_float(problem);
+  } else {
+    chosen.load()->product_double(problem);
+  }
+}
+
 // A `longspan::Stepper` as Python sees it; arrays are checked by nanobind for type, shape and contiguity.
 template <class T>
 class PyStepper {
@@ -177,6 +236,12 @@ NB_MODULE(_kernels_native, m) {
   m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_double", &backward<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("forward_variant_float", &forward_variant<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("forward_variant_double", &forward_variant<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("backward_variant_float", &backward_variant<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("backward_variant_double", &backward_variant<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("product_float", &product<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("product_double", &product<double>, nb::call_guard<nb::gil_scoped_release>());
   define_stepper<float>(m, "StepperFloat");
   define_stepper<double>(m, "StepperDouble");
 }

@@ -65,6 +65,52 @@ struct Backward {
   int threads;
 };
 
+// An LSTM with more to it than the plain cell; a part that is null it does not have. With G gate blocks, 4, or 3 where
+// the gates are coupled, and P units of h: H, or fewer where the output is projected.
+template <class T>
+struct Variant {
+  int gates;               // G
+  int64_t output;          // P
+  const T* w_hr;           // (P, H)
+  const T* w_ch;           // ((G - 1) H)
+  const T* ln_hh;          // (G H): gain of the normalised U h'; x then holds the other summands of the gates, (R, G H)
+  const T* ln_c;           // (H)
+  const T* bias_ln_c;      // (H), or null
+  const T* mask;           // (B, P), on h'
+  const T* zone_h;         // (R, P), rows in the order of the walk
+  const T* zone_c;         // (R, H), the same
+  T share_h, share_c;      // what stands for the masks of zoneout where they are null
+};
+
+template <class T>
+struct VariantForward {
+  Forward<T> plain;        // h is (R, P), gates (R, G H)
+  Variant<T> variant;
+  T* normal;               // (R, G H) normalised U h', or null
+  T* scale;                // (R) what it was multiplied by, or null
+};
+
+template <class T>
+struct VariantBackward {
+  Backward<T> plain;       // h, grad_h and h_before are (R, P); h_before is what the weights saw, masked
+  Variant<T> variant;
+  const T* normal;
+  const T* scale;
+  T* grad_output;          // (R, P): gradient of the projected output before zoneout; with a projection
+  T* unprojected;          // (R, H): what was projected; with a projection
+  T* grad_small;           // (parts, (G - 1) H + G H + 2 H): gradients of w_ch, ln_hh, ln_c, bias_ln_c
+};
+
+// y = x w^T, row by row.
+template <class T>
+struct Product {
+  int64_t rows, input, output;
+  const T* x;              // (R, I)
+  const T* w;              // (O, I)
+  T* y;                    // (R, O)
+  int threads;
+};
+
 template <class T>
 struct LayerWeights {
   int64_t input, hidden;
@@ -88,6 +134,12 @@ struct Kernels {
   void (*forward_double)(Cell, const Forward<double>&);
   void (*backward_float)(Cell, const Backward<float>&);
   void (*backward_double)(Cell, const Backward<double>&);
+  void (*forward_variant_float)(const VariantForward<float>&);
+  void (*forward_variant_double)(const VariantForward<double>&);
+  void (*backward_variant_float)(const VariantBackward<float>&);
+  void (*backward_variant_double)(const VariantBackward<double>&);
+  void (*product_float)(const Product<float>&);
+  void (*product_double)(const Product<double>&);
   std::unique_ptr<Stepper<float>> (*stepper_float)(Cell, const std::vector<LayerWeights<float>>&, int64_t streams);
   std::unique_ptr<Stepper<double>> (*stepper_double)(Cell, const std::vector<LayerWeights<double>>&, int64_t streams);
 };

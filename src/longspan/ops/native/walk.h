@@ -27,6 +27,9 @@ class Rows {
     return offsets_[walk_.reverse ? lengths_[sequence] - 1 - step : step] + sequence;
   }
 
+  // The same, counted in the order in which the walk goes.
+  int64_t walked(int64_t step, int64_t sequence) const { return offsets_[step] + sequence; }
+
   int64_t count() const { return offsets_.back(); }
 
   // How many of the sequences [first, last) are running at a step.
@@ -53,15 +56,20 @@ class Rows {
   std::vector<int64_t> lengths_;
 };
 
-// Call `work(first, last)` for slices of the batch, each in a thread.
+// Call `work(part, first, last)` for slices of the batch, numbered from 0, each in a thread.
 template <class Work>
-void for_slices(const Rows& rows, int64_t batch, int threads, Work work) {
+void for_numbered_slices(const Rows& rows, int64_t batch, int threads, Work work) {
   const std::vector<int64_t> cuts = rows.slices(std::max<int64_t>(1, std::min<int64_t>(threads, batch)));
   const int parts = static_cast<int>(cuts.size()) - 1;
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)
 #endif
-  for (int part = 0; part < parts; ++part) work(cuts[part], cuts[part + 1]);
+  for (int part = 0; part < parts; ++part) work(part, cuts[part], cuts[part + 1]);
+}
+
+template <class Work>
+void for_slices(const Rows& rows, int64_t batch, int threads, Work work) {
+  for_numbered_slices(rows, batch, threads, [&](int, int64_t first, int64_t last) { work(first, last); });
 }
 
 }  // namespace LONGSPAN_ISA

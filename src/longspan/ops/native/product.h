@@ -1,0 +1,51 @@
+// The product of rows and weights, whose result for a row does not depend on which other rows there are.
+#pragma once
+
+#include "packing.h"
+#include "walk.h"
+
+namespace LONGSPAN_ISA {
+
+// Products of `rows` rows and weights (size, depth) packed by `pack_rows`: calls `take(row, unit, sums, count)`.
+template <class T, int Most, class Take>
+void multiply_rows(const T* const* rows, int64_t count, const T* weights, int64_t depth, int64_t size, Take take) {
+  constexpr int64_t columns = RnnTanh::units, width = columns * kLanes<T>;
+  for (int64_t block = 0; block < divide_up(size, width); ++block) {
+    for_tiles<Most>(count, [&](auto height, int64_t first) {
+      Tile<T, height.value, columns> tile{};
+      multiply<RnnTanh::FromHidden>(tile, rows + first, weights + block * depth * width, depth);
+      for (int r = 0; r < height.value; ++r) {
+        for (int j = 0; j < columns && block * width + j * kLanes<T> < size; ++j) {
+          const int64_t unit = block * width + j * kLanes<T>;
+          take(first + r, unit, tile.sums[r][j], static_cast<int>(std::min<int64_t>(kLanes<T>, size - unit)));
+        }
+      }
+    });
+  }
+}
+
+// (size, depth) in the order in which `multiply_rows` reads it: that of a cell with one gate.
+template <class T>
+std::vector<T> pack_rows(const T* weights, int64_t size, int64_t depth) {
+  return pack_forward<RnnTanh, T>(weights, size, depth);
+}
+
+template <class T>
+void product(const longspan::Product<T>& p) {
+  const std::vector<T> weights = pack_rows(p.w, p.output, p.input);
+  const int64_t block = 96;  // rows whose results stay in a core's cache
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(p.threads) schedule(static) if (p.threads > 1)
+#endif
+  for (int64_t first = 0; first < p.rows; first += block) {
+    const int64_t count = std::min(block, p.rows - first);
+    const T* rows[block];
+    for (int64_t n = 0; n < count; ++n) rows[n] = p.x + (first + n) * p.input;
+    multiply_rows<T, LONGSPAN_TILE_ROWS>(rows, count, weights.data(), p.input, p.output,
+                                         [&](int64_t n, int64_t unit, Vector<T> sum, int lanes) {
+                                           store(p.y + (first + n) * p.output + unit, sum, lanes);
+                                         });
+  }
+}
+
+}  // namespace LONGSPAN_ISA
