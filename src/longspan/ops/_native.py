@@ -218,22 +218,17 @@ def _backward(
     reverse: bool,
     of_rows: bool,
 ) -> tuple[Tensor, ...]:
-    count, hidden, blocks = rows.shape[0], h0.shape[1], _CELLS[cell].gates
-    of_gates = rows.new_empty(count, blocks * hidden)
-    recurrent = torch.empty_like(of_gates) if cell == "gru" else of_gates
-    before = rows.new_empty(count, hidden)
     # Not `empty_like`, which would take over the strides of a transposed state.
     of_h0, of_c0 = rows.new_empty(h0.shape), rows.new_empty((0,) if c0 is None else c0.shape)
-    given = contiguous(h0, c0, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
+    of_weights = [rows.new_empty(shape) for shape in (w_ih.shape, w_hh.shape, w_ih.shape[:1], w_ih.shape[:1])]
+    found = rows.new_empty(rows.shape if of_rows else (0,)), of_h0, of_c0, *of_weights
+    given = contiguous(rows, h0, c0, w_ih, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
     sizes = batch_sizes.contiguous()
     kernel = kernel_of("backward", rows.dtype)
     walk = (len(sizes), len(h0), address(sizes), reverse)
-    places = map(address, (*given, of_gates, recurrent if cell == "gru" else None, before, of_h0, of_c0))
-    kernel(_CELLS[cell].number, *walk, hidden, *places, torch.get_num_threads())
-    of_w_ih, of_w_hh = of_gates.T @ rows, recurrent.T @ before
-    of_b_ih = of_gates.sum(0)
-    of_b_hh = recurrent.sum(0) if cell == "gru" else of_b_ih.clone()
-    return of_gates @ w_ih if of_rows else rows.new_empty(0), of_h0, of_c0, of_w_ih, of_w_hh, of_b_ih, of_b_hh
+    places = map(address, (*given, *found))
+    kernel(_CELLS[cell].number, *walk, rows.shape[1], h0.shape[1], *places, torch.get_num_threads())
+    return found
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
