@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "memory.h"
 #include "problem.h"
 
 namespace nb = nanobind;
@@ -82,7 +83,12 @@ void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool rever
                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
                                      at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last), usable_threads(threads)};
+  int64_t rows = 0;
+  for (int64_t step = 0; step < steps; ++step) rows += problem.walk.sizes[step];
+  longspan::expect_large(problem.h, rows * hidden * sizeof(T));
+  longspan::expect_large(problem.c, problem.c == nullptr ? 0 : rows * hidden * sizeof(T));
   const auto which = static_cast<longspan::Cell>(cell);
+  longspan::expect_large(problem.gates, problem.gates == nullptr ? 0 : rows * hidden * longspan::kept_gates(which) * sizeof(T));
   if constexpr (sizeof(T) == 4) {
     chosen.load()->forward_float(which, problem);
   } else {
