@@ -268,7 +268,7 @@ class _Direct(torch.autograd.Function):
     """An operator without torch's dispatcher, whose way there and back costs about 0.1 ms a call."""
 
     @staticmethod
-    def forward(ctx: Any, cell: str, *inputs: Any) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(ctx: Any, cell: str, *inputs: Any) -> tuple[Tensor, ...]:
         output = _forward(cell, *inputs)
         ctx.cell = cell
         _keep_for_backward(ctx, inputs, output)
