@@ -7,12 +7,15 @@ equations in `longspan.ops.reference`. An operator is one node to `torch.compile
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, library
+from torch.nn import Parameter
 
 from longspan.errors import DataError, ParameterError
 
@@ -89,7 +92,7 @@ def why_not(rows: Tensor, state: tuple[Tensor, ...], weights: tuple[Tensor | Non
 
 def in_transform() -> bool:
     """Whether `torch.func` is at work (vmap, grad, jacrev and their kin), which sees through no operator of ours."""
-    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+    return not torch.compiler.is_compiling() and bool(torch._C._are_functorch_transforms_active())
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[Any]:
@@ -120,15 +123,28 @@ def run(
     reverse: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run a cell over packed rows, shape (R, I) or (T, B, I); return output and final state as `run_kernel` does."""
-    operator = getattr(torch.ops.longspan, cell)
     h0, c0 = state[0], state[1] if len(state) > 1 else None
     keep = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (rows, *state, *weights)
     )
     flat = rows.reshape(-1, rows.shape[-1])
+    if _is_watched(rows):
+        operator = getattr(torch.ops.longspan, cell)
+    else:
+        operator = partial(_Direct.apply if keep else _forward, cell)
     result = _Outputs(*operator(flat, batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep))
     output = result.output.view(*rows.shape[:-1], -1)
     return output, (result.h,) if c0 is None else (result.h, result.c)
+
+
+def _is_watched(rows: Tensor) -> bool:
+    """Whether something besides autograd has to see the operator: a compiler, a mode, a subclass."""
+    return (
+        torch.compiler.is_compiling()
+        or type(rows) not in (Tensor, Parameter)
+        or torch._C._len_torch_dispatch_stack() > 0
+        or in_transform()
+    )
 
 
 def why_not_built() -> str:
@@ -203,7 +219,7 @@ def _forward(
 
 def _backward(
     cell: str,
-    grad_output: Tensor,
+    grad_output: Tensor | None,
     grad_h: Tensor | None,
     grad_c: Tensor | None,
     rows: Tensor,
@@ -218,22 +234,17 @@ def _backward(
     reverse: bool,
     of_rows: bool,
 ) -> tuple[Tensor, ...]:
-    count, hidden, blocks = rows.shape[0], h0.shape[1], _CELLS[cell].gates
-    of_gates = rows.new_empty(count, blocks * hidden)
-    recurrent = torch.empty_like(of_gates) if cell == "gru" else of_gates
-    before = rows.new_empty(count, hidden)
     # Not `empty_like`, which would take over the strides of a transposed state.
     of_h0, of_c0 = rows.new_empty(h0.shape), rows.new_empty((0,) if c0 is None else c0.shape)
-    given = contiguous(h0, c0, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
+    of_weights = [rows.new_empty(shape) for shape in (w_ih.shape, w_hh.shape, w_ih.shape[:1], w_ih.shape[:1])]
+    found = rows.new_empty(rows.shape if of_rows else (0,)), of_h0, of_c0, *of_weights
+    given = contiguous(rows, h0, c0, w_ih, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
     sizes = batch_sizes.contiguous()
     kernel = kernel_of("backward", rows.dtype)
     walk = (len(sizes), len(h0), address(sizes), reverse)
-    places = map(address, (*given, of_gates, recurrent if cell == "gru" else None, before, of_h0, of_c0))
-    kernel(_CELLS[cell].number, *walk, hidden, *places, torch.get_num_threads())
-    of_w_ih, of_w_hh = of_gates.T @ rows, recurrent.T @ before
-    of_b_ih = of_gates.sum(0)
-    of_b_hh = recurrent.sum(0) if cell == "gru" else of_b_ih.clone()
-    return of_gates @ w_ih if of_rows else rows.new_empty(0), of_h0, of_c0, of_w_ih, of_w_hh, of_b_ih, of_b_hh
+    places = map(address, (*given, *found))
+    kernel(_CELLS[cell].number, *walk, rows.shape[1], h0.shape[1], *places, torch.get_num_threads())
+    return found
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -244,18 +255,32 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
     ctx.set_materialize_grads(False)
 
 
-def _differentiate(cell: str, ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    grad_output, grad_h, grad_c = grads[:3]
-    saved = ctx.saved_tensors  # read once: what recomputes gives it no second time
-    c0, output = saved[3], saved[6]
-    if grad_output is None:
-        grad_output = torch.zeros_like(output)
-    operator = getattr(torch.ops.longspan, f"{cell}_backward")
-    result = operator(grad_output, grad_h, grad_c, *saved, ctx.reverse, ctx.needs_input_grad[0])
+def _differentiate(
+    operator: Callable[..., Any], ctx: Any, grads: tuple[Tensor | None, ...], wanted: tuple[bool, ...]
+) -> tuple[Tensor | None, ...]:
+    result = operator(*grads[:3], *ctx.saved_tensors, ctx.reverse, wanted[0])
     of_rows, of_h0, of_c0, *of_weights = result
-    wanted = ctx.needs_input_grad
-    found = (of_rows, None, of_h0, None if c0 is None else of_c0, *of_weights)
+    found = (of_rows, None, of_h0, of_c0, *of_weights)
     return (*(grad if want else None for grad, want in zip(found, wanted, strict=False)), None, None)
+
+
+class _Direct(torch.autograd.Function):
+    """An operator without torch's dispatcher, whose way there and back costs about 0.1 ms a call."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: str, *inputs: Any) -> tuple[Tensor, ...]:
+        output = _forward(cell, *inputs)
+        ctx.cell = cell
+        _keep_for_backward(ctx, inputs, output)
+        ctx.mark_non_differentiable(*output[3:])
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        # Where a graph of the gradient is asked for, the registered operator is the one to refuse it.
+        registered = getattr(torch.ops.longspan, f"{ctx.cell}_backward")
+        operator = registered if torch.is_grad_enabled() else partial(_backward, ctx.cell)
+        return None, *_differentiate(operator, ctx, grads, ctx.needs_input_grad[1:])
 
 
 def refuse_second_derivative(*_: Any) -> Any:
@@ -275,7 +300,7 @@ def _register(cell: str) -> None:
         " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)"
     )
     LIBRARY.define(
-        f"{cell}_backward(Tensor grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
+        f"{cell}_backward(Tensor? grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
         " Tensor gates, bool reverse, bool of_rows) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
     )
 
@@ -283,8 +308,7 @@ def _register(cell: str) -> None:
         return _forward(cell, *arguments)
 
     def backward(*arguments: Any) -> tuple[Tensor, ...]:
-        with full_precision(arguments[0].device):
-            return _backward(cell, *arguments)
+        return _backward(cell, *arguments)
 
     def forward_of_shapes(rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
         return tuple(_empty(cell, rows, h0, rest[-1]))
@@ -302,9 +326,10 @@ def _register(cell: str) -> None:
     name = f"longspan::{cell}"
     library.register_fake(name, forward_of_shapes, lib=LIBRARY)
     library.register_fake(f"{name}_backward", backward_of_shapes, lib=LIBRARY)
+    of_gradient = getattr(torch.ops.longspan, f"{cell}_backward")
     library.register_autograd(
         name,
-        lambda ctx, *grads: _differentiate(cell, ctx, cast(tuple[Tensor | None, ...], grads)),
+        lambda ctx, *grads: _differentiate(of_gradient, ctx, grads, ctx.needs_input_grad),
         setup_context=lambda ctx, inputs, output: _keep_for_backward(ctx, inputs, output),
         lib=LIBRARY,
     )

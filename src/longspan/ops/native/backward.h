@@ -1,7 +1,11 @@
-// Backward: at each step the gradients of the gates, one unit at a time, then those of h' through the weights.
+// Backward: at each step the gradients of the gates, one unit at a time, then those of h' through the weights; and when
+// some hundred rows of gate gradients are there, the products that give the gradients of x and of the weights.
 #pragma once
 
+#include <deque>
+
 #include "forward.h"
+#include "gradients.h"
 
 namespace LONGSPAN_ISA {
 
@@ -13,30 +17,34 @@ struct RowBack {
   const T* h_before;
   const T* h;
   const T* gates;
-  const T* grad_h;
+  const T* grad_h;     // or null
   T* carried_h;        // in: gradient of h by later steps; out: what reaches h' beside the weights
   T* carried_c;        // the same of c
-  T* grad_gates;
-  T* grad_recurrent;   // gru alone
 };
 
+template <class T>
+inline Vector<T> gradient_of_h(const RowBack<T>& row, int count) {
+  const Vector<T> carried = load(row.carried_h, count);
+  return row.grad_h == nullptr ? carried : carried + load(row.grad_h, count);
+}
+
+// The gradients of a cell's sums, for a vector of units: the first goes to `to`, the next to `to + apart`, and so on.
 template <class Cell>
 struct Gradient;
 
 template <>
 struct Gradient<Lstm> {
   template <class T>
-  static void gates(const RowBack<T>& row, int64_t hidden, int count) {
+  static void gates(const RowBack<T>& row, int64_t hidden, int count, T* to, int64_t apart) {
     using V = Vector<T>;
     const V i = load(row.gates, count), f = load(row.gates + hidden, count);
     const V g = load(row.gates + 2 * hidden, count), o = load(row.gates + 3 * hidden, count);
-    const V dh = load(row.carried_h, count) + load(row.grad_h, count);
-    const V tanh_c = hyperbolic_tangent(load(row.c, count));
+    const V dh = gradient_of_h(row, count), tanh_c = hyperbolic_tangent(load(row.c, count));
     const V dc = load(row.carried_c, count) + dh * o * (1 - tanh_c * tanh_c);
-    store(row.grad_gates, dc * g * i * (1 - i), count);
-    store(row.grad_gates + hidden, dc * load(row.c_before, count) * f * (1 - f), count);
-    store(row.grad_gates + 2 * hidden, dc * i * (1 - g * g), count);
-    store(row.grad_gates + 3 * hidden, dh * tanh_c * o * (1 - o), count);
+    store(to, dc * g * i * (1 - i));
+    store(to + apart, dc * load(row.c_before, count) * f * (1 - f));
+    store(to + 2 * apart, dc * i * (1 - g * g));
+    store(to + 3 * apart, dh * tanh_c * o * (1 - o));
     store(row.carried_c, dc * f, count);
     store(row.carried_h, V{}, count);
   }
@@ -45,20 +53,16 @@ struct Gradient<Lstm> {
 template <>
 struct Gradient<Gru> {
   template <class T>
-  static void gates(const RowBack<T>& row, int64_t hidden, int count) {
+  static void gates(const RowBack<T>& row, int64_t hidden, int count, T* to, int64_t apart) {
     using V = Vector<T>;
     const V r = load(row.gates, count), z = load(row.gates + hidden, count);
     const V n = load(row.gates + 2 * hidden, count), recurrent = load(row.gates + 3 * hidden, count);
-    const V dh = load(row.carried_h, count) + load(row.grad_h, count);
+    const V dh = gradient_of_h(row, count);
     const V dn = dh * (1 - z) * (1 - n * n);
-    const V dz = dh * (load(row.h_before, count) - n) * z * (1 - z);
-    const V dr = dn * recurrent * r * (1 - r);
-    store(row.grad_gates, dr, count);
-    store(row.grad_gates + hidden, dz, count);
-    store(row.grad_gates + 2 * hidden, dn, count);
-    store(row.grad_recurrent, dr, count);
-    store(row.grad_recurrent + hidden, dz, count);
-    store(row.grad_recurrent + 2 * hidden, dn * r, count);
+    store(to, dn * recurrent * r * (1 - r));
+    store(to + apart, dh * (load(row.h_before, count) - n) * z * (1 - z));
+    store(to + 2 * apart, dn);
+    store(to + 3 * apart, dn * r);
     store(row.carried_h, dh * z, count);
   }
 };
@@ -66,9 +70,9 @@ struct Gradient<Gru> {
 template <>
 struct Gradient<RnnTanh> {
   template <class T>
-  static void gates(const RowBack<T>& row, int64_t, int count) {
-    const Vector<T> h = load(row.h, count), dh = load(row.carried_h, count) + load(row.grad_h, count);
-    store(row.grad_gates, dh * (1 - h * h), count);
+  static void gates(const RowBack<T>& row, int64_t, int count, T* to, int64_t) {
+    const Vector<T> h = load(row.h, count);
+    store(to, gradient_of_h(row, count) * (1 - h * h));
     store(row.carried_h, Vector<T>{}, count);
   }
 };
@@ -76,98 +80,147 @@ struct Gradient<RnnTanh> {
 template <>
 struct Gradient<RnnRelu> {
   template <class T>
-  static void gates(const RowBack<T>& row, int64_t, int count) {
-    const Vector<T> h = load(row.h, count), dh = load(row.carried_h, count) + load(row.grad_h, count);
+  static void gates(const RowBack<T>& row, int64_t, int count, T* to, int64_t) {
+    const Vector<T> h = load(row.h, count);
     // A unit that is NaN has no slope of zero: its gradient is NaN.
-    store(row.grad_gates, h <= 0 ? Vector<T>{} : dh + (h - h), count);
+    store(to, h <= 0 ? Vector<T>{} : gradient_of_h(row, count) + (h - h));
     store(row.carried_h, Vector<T>{}, count);
   }
 };
 
+// Rows after which the products of gate gradients are made: enough that a tile of weight gradients, which is loaded and
+// stored each time, costs little beside its sums; few enough that the rows stay in the cache.
+inline constexpr int64_t kRowsAtOnce = 128;
+
+// The weights, as the backward pass multiplies by them.
 template <class T, class Cell, int Columns>
-class BackwardSlice {
+struct BackwardWeights {
+  static constexpr int of_x = Columns;
+
+  explicit BackwardWeights(const longspan::LayerBackward<T>& p)
+      : w_hh(pack_columns<T, Cell, Columns>(p.w_hh, p.hidden, p.hidden)),
+        w_ih(p.grad_x == nullptr ? Buffer<T>{} : pack_columns<T, Cell, 1>(p.w_ih, p.hidden, p.input)) {}
+
+  Buffer<T> w_hh, w_ih;
+};
+
+// A slice of the batch, and what the threads that compute it share.
+template <class T, class Cell>
+struct BackwardSlice {
+  BackwardSlice(const longspan::LayerBackward<T>& p, int64_t first, int64_t last, int members)
+      : team(members), first(first), last(last), grads(p.hidden, std::max(kRowsAtOnce, last - first) + 1),
+        h_before(p.grad_w_hh == nullptr ? 0 : p.hidden, grads.capacity()),
+        x(p.grad_w_hh == nullptr ? 0 : p.input, grads.capacity()),
+        grad_x(p.grad_x == nullptr ? 0 : grads.capacity()),
+        w_ih(p.hidden, x.depth()), w_hh(p.hidden, h_before.depth()), bias(p.hidden) {}
+
+  Team team;
+  int64_t first, last;
+  GateGradients<T, Cell> grads;
+  Sources<T> h_before, x;
+  Buffer<T*> grad_x;  // where the gradient of x goes, of each row of `grads`
+  WeightGradient<T, Cell, typename Cell::FromInput> w_ih;
+  WeightGradient<T, Cell, typename Cell::FromHidden> w_hh;
+  BiasGradient<T, Cell> bias;
+};
+
+// One thread's part of a slice: for its units the gates' gradients and those of h', for its rows those of x.
+template <class T, class Cell, int Columns>
+class BackwardWalk {
  public:
-  BackwardSlice(const longspan::Backward<T>& problem, const Rows& rows, const T* w_hh, int64_t first, int64_t last)
-      : p_(problem), rows_(rows), w_hh_(w_hh), first_(first), last_(last), back_(last - first) {}
+  BackwardWalk(const longspan::LayerBackward<T>& problem, const Rows& rows,
+               const BackwardWeights<T, Cell, Columns>& weights, BackwardSlice<T, Cell>& slice, Member member)
+      : p_(problem), rows_(rows), weights_(weights), slice_(slice), member_(member),
+        blocks_(divide_up(p_.hidden, kAcross)), begin_(member.begin(blocks_) * kAcross),
+        end_(std::min(member.end(blocks_) * kAcross, p_.hidden)), back_(slice.last - slice.first) {}
 
   void walk() {
     begin();
+    int64_t used = 0;
     for (int64_t step = p_.walk.steps - 1; step >= 0; --step) {
-      const int64_t running = rows_.running(step, first_, last_);
+      const int64_t running = rows_.running(step, slice_.first, slice_.last);
       if (running == 0) continue;
-      point_at(step, running);
-      for (int64_t n = 0; n < running; ++n) gates(back_[n]);
-      const int64_t blocks = divide_up(p_.hidden, Columns * kLanes<T>);
-      for (int64_t block = 0; block < blocks; ++block) {
-        for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { tile<height.value>(block, row); });
+      if (used + running > slice_.grads.capacity()) {
+        finish(used);
+        used = 0;
       }
+      point_at(step, running, used);
+      for (int64_t n = 0; n < running; ++n) gates(back_[n], used + n);
+      member_.meet();
+      for (int64_t block = member_.begin(blocks_); block < member_.end(blocks_); ++block) {
+        for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { carry<height.value>(block, row, used + row); });
+      }
+      used += running;
     }
+    finish(used);
   }
 
  private:
   static constexpr bool kLstm = Cell::cell == longspan::Cell::lstm;
+  static constexpr int64_t kAcross = Columns * kLanes<T>;
 
   // The carried gradients lie where those of the initial state will: a sequence that has ended is left alone.
   void begin() {
-    const int64_t hidden = p_.hidden, count = (last_ - first_) * hidden, at = first_ * hidden;
-    set(p_.grad_h0 + at, p_.grad_h_last == nullptr ? nullptr : p_.grad_h_last + at, count);
-    if (kLstm) set(p_.grad_c0 + at, p_.grad_c_last == nullptr ? nullptr : p_.grad_c_last + at, count);
-  }
-
-  static void set(T* to, const T* from, int64_t count) {
-    if (from == nullptr) {
-      std::fill_n(to, count, T(0));
-    } else {
-      std::copy_n(from, count, to);
+    for (int64_t sequence = slice_.first; sequence < slice_.last; ++sequence) {
+      const int64_t at = sequence * p_.hidden;
+      set(p_.grad_h0 + at, p_.grad_h_last == nullptr ? nullptr : p_.grad_h_last + at);
+      if (kLstm) set(p_.grad_c0 + at, p_.grad_c_last == nullptr ? nullptr : p_.grad_c_last + at);
     }
   }
 
-  void point_at(int64_t step, int64_t running) {
+  void set(T* to, const T* from) {
+    if (from == nullptr) {
+      std::fill(to + begin_, to + end_, T(0));
+    } else {
+      std::copy(from + begin_, from + end_, to + begin_);
+    }
+  }
+
+  void point_at(int64_t step, int64_t running, int64_t used) {
     const int64_t hidden = p_.hidden, kept = longspan::kept_gates(Cell::cell) * hidden;
     for (int64_t n = 0; n < running; ++n) {
-      const int64_t sequence = first_ + n, row = rows_(step, sequence) * hidden;
+      const int64_t sequence = slice_.first + n, row = rows_(step, sequence);
       const int64_t start = sequence * hidden, before = step == 0 ? 0 : rows_(step - 1, sequence) * hidden;
       RowBack<T>& back = back_[n];
       back.h_before = step == 0 ? p_.h0 + start : p_.h + before;
-      back.h = p_.h + row;
+      back.h = p_.h + row * hidden;
       if (kLstm) {
         back.c_before = step == 0 ? p_.c0 + start : p_.c + before;
-        back.c = p_.c + row;
+        back.c = p_.c + row * hidden;
         back.carried_c = p_.grad_c0 + start;
       }
-      back.gates = p_.gates + row / hidden * kept;
-      back.grad_h = p_.grad_h + row;
+      back.gates = p_.gates + row * kept;
+      back.grad_h = p_.grad_h == nullptr ? nullptr : p_.grad_h + row * hidden;
       back.carried_h = p_.grad_h0 + start;
-      back.grad_gates = p_.grad_gates + row * Cell::gates;
-      back.grad_recurrent = p_.grad_recurrent == nullptr ? nullptr : p_.grad_recurrent + row * Cell::gates;
-      std::copy_n(back.h_before, hidden, p_.h_before + row);
+    }
+    for (int64_t n = member_.begin(running); n < member_.end(running); ++n) {
+      const int64_t row = rows_(step, slice_.first + n);
+      if (p_.grad_w_hh != nullptr) {
+        slice_.h_before.put(used + n, back_[n].h_before);
+        slice_.x.put(used + n, p_.x + row * p_.input);
+      }
+      if (p_.grad_x != nullptr) slice_.grad_x[used + n] = p_.grad_x + row * p_.input;
     }
   }
 
-  void gates(const RowBack<T>& row) {
-    for (int64_t u = 0; u < p_.hidden; u += kLanes<T>) {
+  void gates(const RowBack<T>& row, int64_t number) {
+    for (int64_t u = begin_; u < end_; u += kLanes<T>) {
       const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - u));
-      const RowBack<T> at{row.c_before + u,  row.c + u,         row.h_before + u,   row.h + u,
-                          row.gates + u,     row.grad_h + u,    row.carried_h + u,  row.carried_c + u,
-                          row.grad_gates + u, row.grad_recurrent == nullptr ? nullptr : row.grad_recurrent + u};
-      Gradient<Cell>::gates(at, p_.hidden, count);
+      const RowBack<T> at{row.c_before + u, row.c + u, row.h_before + u, row.h + u, row.gates + u,
+                          row.grad_h == nullptr ? nullptr : row.grad_h + u, row.carried_h + u, row.carried_c + u};
+      Gradient<Cell>::template gates<T>(at, p_.hidden, count, slice_.grads.at_unit(number, u),
+                                        Cell::units * kLanes<T>);
     }
   }
 
   template <int Height>
-  void tile(int64_t block, int64_t first) {
-    constexpr int64_t width = Columns * kLanes<T>;
-    const int64_t depth = Cell::gates * p_.hidden;
-    const T* grads[Height];
+  void carry(int64_t block, int64_t first, int64_t number) {
     Tile<T, Height, Columns> tile{};
-    for (int r = 0; r < Height; ++r) {
-      const RowBack<T>& row = back_[first + r];
-      grads[r] = row.grad_recurrent == nullptr ? row.grad_gates : row.grad_recurrent;
-    }
-    multiply<Ascending>(tile, grads, w_hh_ + block * depth * width, depth);
+    const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks_);
+    slice_.grads.template multiply_rows<typename Cell::FromHidden>(tile, number, weights);
     for (int r = 0; r < Height; ++r) {
       for (int j = 0; j < Columns; ++j) {
-        const int64_t unit = block * width + j * kLanes<T>;
+        const int64_t unit = block * kAcross + j * kLanes<T>;
         if (unit >= p_.hidden) break;
         const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
         T* carried = back_[first + r].carried_h + unit;
@@ -176,32 +229,90 @@ class BackwardSlice {
     }
   }
 
-  using Ascending = std::conditional_t<Columns == 1, To<0>, std::conditional_t<Columns == 2, To<0, 1>, To<0, 1, 2, 3>>>;
+  // The products of the rows so far. All members have to be there, and to stay until all are done.
+  void finish(int64_t count) {
+    member_.meet();
+    const int64_t blocks = slice_.grads.blocks();
+    for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
+      if (p_.grad_w_hh != nullptr) {
+        slice_.w_ih.add(block, slice_.grads, slice_.x, count);
+        slice_.w_hh.add(block, slice_.grads, slice_.h_before, count);
+      }
+      if (p_.grad_b_hh != nullptr) slice_.bias.add(block, slice_.grads, count);
+    }
+    if (p_.grad_x != nullptr) {
+      const int64_t first = member_.begin(count);
+      for_tiles<kTileRows<T>>(member_.end(count) - first, [&](auto height, int64_t row) {
+        for (int64_t at = 0; at < p_.input; at += kLanes<T>) to_x<height.value>(at, first + row);
+      });
+    }
+    member_.meet();
+  }
 
-  const longspan::Backward<T>& p_;
+  template <int Height>
+  void to_x(int64_t at, int64_t number) {
+    Tile<T, Height, 1> tile{};
+    const int64_t parts = divide_up(p_.input, kLanes<T>);
+    const T* weights = weights_.w_ih.data() + at / kLanes<T> * (weights_.w_ih.size() / parts);
+    slice_.grads.template multiply_rows<typename Cell::FromInput>(tile, number, weights);
+    const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.input - at));
+    for (int r = 0; r < Height; ++r) store(slice_.grad_x[number + r] + at, tile.sums[r][0], count);
+  }
+
+  const longspan::LayerBackward<T>& p_;
   const Rows& rows_;
-  const T* w_hh_;
-  int64_t first_, last_;
-  std::vector<RowBack<T>> back_;
+  const BackwardWeights<T, Cell, Columns>& weights_;
+  BackwardSlice<T, Cell>& slice_;
+  Member member_;
+  int64_t blocks_, begin_, end_;
+  Buffer<RowBack<T>> back_;
 };
 
 template <class T, class Cell, int Columns>
-void backward_in_blocks(const longspan::Backward<T>& problem) {
+void backward_in_blocks(const longspan::LayerBackward<T>& problem, Plan plan) {
   const Rows rows(problem.walk);
-  const std::vector<T> w_hh = pack_backward<T, Columns>(problem.w_hh, problem.hidden, Cell::gates * problem.hidden);
-  for_slices(rows, problem.walk.batch, problem.threads, [&](int64_t first, int64_t last) {
-    BackwardSlice<T, Cell, Columns>(problem, rows, w_hh.data(), first, last).walk();
+  const BackwardWeights<T, Cell, Columns> weights(problem);
+  const auto cuts = rows.slices(plan.slices);
+  std::deque<BackwardSlice<T, Cell>> slices;
+  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
+    slices.emplace_back(problem, cuts[part], cuts[part + 1], plan.members);
+  }
+  for_teams(slices, [&](BackwardSlice<T, Cell>& slice, Member member) {
+    BackwardWalk<T, Cell, Columns>(problem, rows, weights, slice, member).walk();
   });
+  const int64_t size = Cell::gates * problem.hidden;
+  if (problem.grad_w_hh != nullptr) {
+    std::fill_n(problem.grad_w_ih, size * problem.input, T(0));
+    std::fill_n(problem.grad_w_hh, size * problem.hidden, T(0));
+  }
+  if (problem.grad_b_hh != nullptr) {
+    std::fill_n(problem.grad_b_ih, size, T(0));
+    std::fill_n(problem.grad_b_hh, size, T(0));
+  }
+  for (const BackwardSlice<T, Cell>& slice : slices) {
+    if (problem.grad_w_hh != nullptr) {
+      slice.w_ih.unpack(problem.grad_w_ih);
+      slice.w_hh.unpack(problem.grad_w_hh);
+    }
+    if (problem.grad_b_hh != nullptr) {
+      slice.bias.template unpack<typename Cell::FromInput>(problem.grad_b_ih);
+      slice.bias.template unpack<typename Cell::FromHidden>(problem.grad_b_hh);
+    }
+  }
 }
 
 template <class T, class Cell>
-void backward(const longspan::Backward<T>& problem) {
-  if (problem.hidden <= kLanes<T>) {
-    backward_in_blocks<T, Cell, 1>(problem);
-  } else if (problem.hidden <= 2 * kLanes<T>) {
-    backward_in_blocks<T, Cell, 2>(problem);
+void backward(const longspan::LayerBackward<T>& problem) {
+  const int64_t hidden = problem.hidden, vectors = divide_up(hidden, kLanes<T>);
+  const Plan chosen = plan<T>(problem.walk.batch, vectors, Cell::gates * hidden * (problem.input + hidden),
+                              problem.threads);
+  const int64_t share = divide_up(vectors, chosen.members);
+  if (share == 1) {
+    backward_in_blocks<T, Cell, 1>(problem, chosen);
+  } else if (share <= 3) {
+    backward_in_blocks<T, Cell, 2>(problem, chosen);
   } else {
-    backward_in_blocks<T, Cell, 4>(problem);
+    backward_in_blocks<T, Cell, 4>(problem, chosen);
   }
 }
 

@@ -17,6 +17,10 @@ struct RowOut {
   T* gates;           // or null; the gates of a row lie H apart
 };
 
+// A cell makes its new state of the sums in two stages, each for all rows of a tile before the next: `activate` turns the
+// sums of a vector of units into gates, `finish` the gates into c and h. A stage of one row is a long chain of
+// operations that wait for each other; the rows do not, and so the processor has others to do meanwhile.
+
 struct Lstm {
   static constexpr longspan::Cell cell = longspan::Cell::lstm;
   static constexpr int gates = 4, sums = 4, units = 1;  // units: vectors of hidden units in a block
@@ -24,17 +28,20 @@ struct Lstm {
   using FromHidden = To<0, 1, 2, 3>;
 
   template <class T>
-  static void finish(const Vector<T>* sums, const RowOut<T>& row, int64_t hidden, int count) {
-    const Vector<T> i = sigmoid(sums[0]), f = sigmoid(sums[1]), g = hyperbolic_tangent(sums[2]), o = sigmoid(sums[3]);
-    const Vector<T> c = f * load(row.c_before, count) + i * g;
-    store(row.h, o * hyperbolic_tangent(c), count);
+  static void activate(Vector<T>* sums) {
+    sums[0] = sigmoid(sums[0]);
+    sums[1] = sigmoid(sums[1]);
+    sums[2] = hyperbolic_tangent(sums[2]);
+    sums[3] = sigmoid(sums[3]);
+  }
+
+  template <class T>
+  static void finish(const Vector<T>* gates, const RowOut<T>& row, int64_t hidden, int count) {
+    const Vector<T> c = gates[1] * load(row.c_before, count) + gates[0] * gates[2];
     store(row.c, c, count);
-    if (row.gates != nullptr) {
-      store(row.gates, i, count);
-      store(row.gates + hidden, f, count);
-      store(row.gates + 2 * hidden, g, count);
-      store(row.gates + 3 * hidden, o, count);
-    }
+    store(row.h, gates[3] * hyperbolic_tangent(c), count);
+    if (row.gates == nullptr) return;
+    for (int gate = 0; gate < 4; ++gate) store(row.gates + gate * hidden, gates[gate], count);
   }
 };
 
@@ -45,16 +52,18 @@ struct Gru {
   using FromHidden = To<0, 1, 3>;
 
   template <class T>
-  static void finish(const Vector<T>* sums, const RowOut<T>& row, int64_t hidden, int count) {
-    const Vector<T> r = sigmoid(sums[0]), z = sigmoid(sums[1]);
-    const Vector<T> n = hyperbolic_tangent(sums[2] + r * sums[3]);
+  static void activate(Vector<T>* sums) {
+    sums[0] = sigmoid(sums[0]);
+    sums[1] = sigmoid(sums[1]);
+    sums[2] = hyperbolic_tangent(sums[2] + sums[0] * sums[3]);
+  }
+
+  template <class T>
+  static void finish(const Vector<T>* gates, const RowOut<T>& row, int64_t hidden, int count) {
+    const Vector<T> z = gates[1], n = gates[2];
     store(row.h, n + z * (load(row.h_before, count) - n), count);
-    if (row.gates != nullptr) {
-      store(row.gates, r, count);
-      store(row.gates + hidden, z, count);
-      store(row.gates + 2 * hidden, n, count);
-      store(row.gates + 3 * hidden, sums[3], count);
-    }
+    if (row.gates == nullptr) return;
+    for (int gate = 0; gate < 4; ++gate) store(row.gates + gate * hidden, gates[gate], count);
   }
 };
 
@@ -65,8 +74,13 @@ struct RnnTanh {
   using FromHidden = To<0, 1, 2, 3>;
 
   template <class T>
-  static void finish(const Vector<T>* sums, const RowOut<T>& row, int64_t, int count) {
-    store(row.h, hyperbolic_tangent(sums[0]), count);
+  static void activate(Vector<T>* sums) {
+    sums[0] = hyperbolic_tangent(sums[0]);
+  }
+
+  template <class T>
+  static void finish(const Vector<T>* h, const RowOut<T>& row, int64_t, int count) {
+    store(row.h, h[0], count);
   }
 };
 
@@ -77,8 +91,13 @@ struct RnnRelu {
   using FromHidden = To<0, 1, 2, 3>;
 
   template <class T>
-  static void finish(const Vector<T>* sums, const RowOut<T>& row, int64_t, int count) {
-    store(row.h, sums[0] < 0 ? Vector<T>{} : sums[0], count);
+  static void activate(Vector<T>* sums) {
+    sums[0] = sums[0] < 0 ? Vector<T>{} : sums[0];
+  }
+
+  template <class T>
+  static void finish(const Vector<T>* h, const RowOut<T>& row, int64_t, int count) {
+    store(row.h, h[0], count);
   }
 };
 

@@ -2,12 +2,9 @@
 #pragma once
 
 #include "packing.h"
-#include "walk.h"
+#include "team.h"
 
 namespace LONGSPAN_ISA {
-
-template <class T>
-inline constexpr int kTileRows = LONGSPAN_TILE_ROWS;
 
 // The weights of one layer and direction, in the order of the micro-kernel.
 template <class T, class Cell>
@@ -17,26 +14,35 @@ struct PackedWeights {
         w_hh(pack_forward<Cell, T>(w_hh, hidden, hidden)),
         bias(pack_bias<Cell, T>(b_ih, b_hh, hidden)) {}
 
-  std::vector<T> w_ih, w_hh, bias;
+  Buffer<T> w_ih, w_hh, bias;
 };
 
+// A slice of the batch, and the threads that compute it.
+struct ForwardSlice {
+  Team team;
+  int64_t first, last;
+};
+
+// One thread's part of a slice: its blocks of units.
 template <class T, class Cell>
-class ForwardSlice {
+class ForwardWalk {
  public:
-  ForwardSlice(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell>& weights,
-               int64_t first, int64_t last)
+  ForwardWalk(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell>& weights,
+              const ForwardSlice& slice, Member member)
       : p_(problem), rows_(rows), w_ih_(weights.w_ih.data()), w_hh_(weights.w_hh.data()), bias_(weights.bias.data()),
-        first_(first), last_(last), x_(last - first), out_(last - first) {}
+        first_(slice.first), last_(slice.last), member_(member), x_(last_ - first_), out_(last_ - first_) {}
 
   void walk() {
     for (int64_t step = 0; step < p_.walk.steps; ++step) {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) break;
       point_at(step, running);
-      for (int64_t block = 0; block < blocks_of<Cell, T>(p_.hidden); ++block) {
+      const int64_t blocks = blocks_of<Cell, T>(p_.hidden);
+      for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
         for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { tile<height.value>(block, row); });
       }
-      keep_last(step, running);
+      member_.meet();
+      if (member_.is_first()) keep_last(step, running);
     }
   }
 
@@ -71,6 +77,11 @@ class ForwardSlice {
     }
     multiply<typename Cell::FromInput>(tile, x, w_ih_ + block * p_.input * per_depth, p_.input);
     multiply<typename Cell::FromHidden>(tile, h, w_hh_ + block * p_.hidden * per_depth, p_.hidden);
+#pragma GCC unroll 16
+    for (int r = 0; r < Height; ++r) {
+#pragma GCC unroll 16
+      for (int u = 0; u < Cell::units; ++u) Cell::template activate<T>(tile.sums[r] + u * Cell::sums);
+    }
     for (int r = 0; r < Height; ++r) finish(tile.sums[r], block, out_[first + r]);
   }
 
@@ -81,7 +92,7 @@ class ForwardSlice {
       const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
       const RowOut<T> at{row.c_before + unit, row.h_before + unit, row.h + unit, row.c + unit,
                          row.gates == nullptr ? nullptr : row.gates + unit};
-      Cell::finish(sums + u, at, p_.hidden, count);
+      Cell::template finish<T>(sums + u, at, p_.hidden, count);
     }
   }
 
@@ -98,15 +109,24 @@ class ForwardSlice {
   const Rows& rows_;
   const T *w_ih_, *w_hh_, *bias_;
   int64_t first_, last_;
-  std::vector<const T*> x_;
-  std::vector<RowOut<T>> out_;
+  Member member_;
+  Buffer<const T*> x_;
+  Buffer<RowOut<T>> out_;
 };
 
 template <class T, class Cell>
 void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell>& weights) {
   const Rows rows(problem.walk);
-  for_slices(rows, problem.walk.batch, problem.threads, [&](int64_t first, int64_t last) {
-    ForwardSlice<T, Cell>(problem, rows, weights, first, last).walk();
+  const int64_t hidden = problem.hidden;
+  const Plan chosen = plan<T>(problem.walk.batch, blocks_of<Cell, T>(hidden),
+                              Cell::gates * hidden * (problem.input + hidden), problem.threads);
+  const auto cuts = rows.slices(chosen.slices);
+  std::vector<ForwardSlice> slices;
+  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
+    slices.push_back({Team(chosen.members), cuts[part], cuts[part + 1]});
+  }
+  for_teams(slices, [&](const ForwardSlice& slice, Member member) {
+    ForwardWalk<T, Cell>(problem, rows, weights, slice, member).walk();
   });
 }
 

@@ -5,8 +5,8 @@
 
 namespace LONGSPAN_ISA {
 
-using longspan::Backward;
 using longspan::Forward;
+using longspan::LayerBackward;
 
 template <class T>
 void run_forward(longspan::Cell cell, const Forward<T>& problem) {
@@ -19,7 +19,7 @@ void run_forward(longspan::Cell cell, const Forward<T>& problem) {
 }
 
 template <class T>
-void run_backward(longspan::Cell cell, const Backward<T>& problem) {
+void run_backward(longspan::Cell cell, const LayerBackward<T>& problem) {
   switch (cell) {
     case longspan::Cell::lstm: return backward<T, Lstm>(problem);
     case longspan::Cell::gru: return backward<T, Gru>(problem);

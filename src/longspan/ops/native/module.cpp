@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "memory.h"
 #include "problem.h"
 
 namespace nb = nanobind;
@@ -82,7 +83,12 @@ void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool rever
                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
                                      at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last), usable_threads(threads)};
+  int64_t rows = 0;
+  for (int64_t step = 0; step < steps; ++step) rows += problem.walk.sizes[step];
+  longspan::expect_large(problem.h, rows * hidden * sizeof(T));
+  longspan::expect_large(problem.c, problem.c == nullptr ? 0 : rows * hidden * sizeof(T));
   const auto which = static_cast<longspan::Cell>(cell);
+  longspan::expect_large(problem.gates, problem.gates == nullptr ? 0 : rows * hidden * longspan::kept_gates(which) * sizeof(T));
   if constexpr (sizeof(T) == 4) {
     chosen.load()->forward_float(which, problem);
   } else {
@@ -91,16 +97,18 @@ void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool rever
 }
 
 template <class T>
-void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t hidden, uintptr_t h0,
-              uintptr_t c0, uintptr_t w_hh, uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t grad_h,
-              uintptr_t grad_h_last, uintptr_t grad_c_last, uintptr_t grad_gates, uintptr_t grad_recurrent,
-              uintptr_t h_before, uintptr_t grad_h0, uintptr_t grad_c0, int threads) {
-  const longspan::Backward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
-                                      hidden, at<const T>(h0), at<const T>(c0), at<const T>(w_hh), at<const T>(h),
-                                      at<const T>(c), at<const T>(gates), at<const T>(grad_h),
-                                      at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_gates),
-                                      at<T>(grad_recurrent), at<T>(h_before), at<T>(grad_h0), at<T>(grad_c0),
-                                      usable_threads(threads)};
+void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
+              uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t h, uintptr_t c,
+              uintptr_t gates, uintptr_t grad_h, uintptr_t grad_h_last, uintptr_t grad_c_last, uintptr_t grad_x,
+              uintptr_t grad_h0, uintptr_t grad_c0, uintptr_t grad_w_ih, uintptr_t grad_w_hh, uintptr_t grad_b_ih,
+              uintptr_t grad_b_hh, int threads) {
+  const longspan::LayerBackward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
+                                           input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
+                                           at<const T>(w_ih), at<const T>(w_hh), at<const T>(h), at<const T>(c),
+                                           at<const T>(gates), at<const T>(grad_h), at<const T>(grad_h_last),
+                                           at<const T>(grad_c_last), at<T>(grad_x), at<T>(grad_h0), at<T>(grad_c0),
+                                           at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_b_ih), at<T>(grad_b_hh),
+                                           usable_threads(threads)};
   const auto which = static_cast<longspan::Cell>(cell);
   if constexpr (sizeof(T) == 4) {
     chosen.load()->backward_float(which, problem);
@@ -198,13 +206,13 @@ class PyStepper {
   }
 
   void read_state(int64_t layer, const Output& h, const Output& c) const {
-    std::copy_n(stepper_->h(layer).data(), h.size(), h.data());
-    std::copy_n(stepper_->c(layer).data(), c.size(), c.data());
+    std::copy_n(stepper_->h(layer), h.size(), h.data());
+    std::copy_n(stepper_->c(layer), c.size(), c.data());
   }
 
   void write_state(int64_t layer, const Input& h, const Input& c) {
-    std::copy_n(h.data(), h.size(), stepper_->h(layer).data());
-    std::copy_n(c.data(), c.size(), stepper_->c(layer).data());
+    std::copy_n(h.data(), h.size(), stepper_->h(layer));
+    std::copy_n(c.data(), c.size(), stepper_->c(layer));
   }
 
  private:

@@ -111,6 +111,33 @@ struct Product {
   int threads;
 };
 
+// The backward pass of a plain layer with all its products. Gradients that are null are not computed.
+template <class T>
+struct LayerBackward {
+  Walk walk;
+  int64_t input;           // I
+  int64_t hidden;          // H
+  const T* x;              // (R, I)
+  const T* h0;             // (B, H)
+  const T* c0;             // (B, H), lstm alone
+  const T* w_ih;           // (G H, I)
+  const T* w_hh;           // (G H, H)
+  const T* h;              // (R, H)
+  const T* c;              // (R, H), lstm alone
+  const T* gates;          // (R, K H)
+  const T* grad_h;         // (R, H) or null where all are zero
+  const T* grad_h_last;    // (B, H) or null, the same
+  const T* grad_c_last;    // (B, H) or null, the same
+  T* grad_x;               // (R, I) or null
+  T* grad_h0;              // (B, H)
+  T* grad_c0;              // (B, H), lstm alone
+  T* grad_w_ih;            // (G H, I), or null with the next
+  T* grad_w_hh;            // (G H, H)
+  T* grad_b_ih;            // (G H), or null with the next
+  T* grad_b_hh;            // (G H)
+  int threads;
+};
+
 template <class T>
 struct LayerWeights {
   int64_t input, hidden;
@@ -123,8 +150,8 @@ class Stepper {
  public:
   virtual ~Stepper() = default;
   virtual void step(const T* x, T* h, int64_t count) = 0;  // (B, I) to (B, H), count = B H
-  virtual std::vector<T>& h(int64_t layer) = 0;            // (B, H)
-  virtual std::vector<T>& c(int64_t layer) = 0;            // (B, H), of use to lstm alone
+  virtual T* h(int64_t layer) = 0;                         // (B, H)
+  virtual T* c(int64_t layer) = 0;                         // (B, H), of use to lstm alone
 };
 
 // The kernels of one instruction set.
@@ -132,8 +159,8 @@ struct Kernels {
   const char* name;
   void (*forward_float)(Cell, const Forward<float>&);
   void (*forward_double)(Cell, const Forward<double>&);
-  void (*backward_float)(Cell, const Backward<float>&);
-  void (*backward_double)(Cell, const Backward<double>&);
+  void (*backward_float)(Cell, const LayerBackward<float>&);
+  void (*backward_double)(Cell, const LayerBackward<double>&);
   void (*forward_variant_float)(const VariantForward<float>&);
   void (*forward_variant_double)(const VariantForward<double>&);
   void (*backward_variant_float)(const VariantBackward<float>&);

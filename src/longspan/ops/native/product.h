@@ -26,13 +26,13 @@ void multiply_rows(const T* const* rows, int64_t count, const T* weights, int64_
 
 // (size, depth) in the order in which `multiply_rows` reads it: that of a cell with one gate.
 template <class T>
-std::vector<T> pack_rows(const T* weights, int64_t size, int64_t depth) {
+Buffer<T> pack_rows(const T* weights, int64_t size, int64_t depth) {
   return pack_forward<RnnTanh, T>(weights, size, depth);
 }
 
 template <class T>
 void product(const longspan::Product<T>& p) {
-  const std::vector<T> weights = pack_rows(p.w, p.output, p.input);
+  const Buffer<T> weights = pack_rows(p.w, p.output, p.input);
   const int64_t block = 96;  // rows whose results stay in a core's cache
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(p.threads) schedule(static) if (p.threads > 1)

@@ -53,13 +53,55 @@ inline void store(T* to, Vector<T> values) {
   *reinterpret_cast<typename Simd<T>::Unaligned*>(to) = values;
 }
 
-// The first `count` lanes; the others are zero, and are not written.
+// The first `count` lanes; the others are zero, and are not read or written.
+#if LONGSPAN_VECTOR_BYTES == 64 && defined(__AVX512F__)
+inline Vector<float> load_first(const float* from, int count) {
+  return (Vector<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+}
+inline Vector<double> load_first(const double* from, int count) {
+  return (Vector<double>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), from);
+}
+inline void store_first(float* to, Vector<float> values, int count) {
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), (__m512)values);
+}
+inline void store_first(double* to, Vector<double> values, int count) {
+  _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), (__m512d)values);
+}
+#elif LONGSPAN_VECTOR_BYTES == 32 && defined(__AVX2__)
+alignas(32) inline constexpr int32_t kFirst[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+
+inline __m256i first_of(int words) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirst + 8 - words));
+}
+inline Vector<float> load_first(const float* from, int count) {
+  return (Vector<float>)_mm256_maskload_ps(from, first_of(count));
+}
+inline Vector<double> load_first(const double* from, int count) {
+  return (Vector<double>)_mm256_maskload_pd(from, first_of(2 * count));
+}
+inline void store_first(float* to, Vector<float> values, int count) {
+  _mm256_maskstore_ps(to, first_of(count), (__m256)values);
+}
+inline void store_first(double* to, Vector<double> values, int count) {
+  _mm256_maskstore_pd(to, first_of(2 * count), (__m256d)values);
+}
+#else
 template <class T>
-inline Vector<T> load(const T* from, int count) {
-  if (count == kLanes<T>) return load(from);
+inline Vector<T> load_first(const T* from, int count) {
   Vector<T> values{};
   std::memcpy(&values, from, count * sizeof(T));
   return values;
+}
+
+template <class T>
+inline void store_first(T* to, Vector<T> values, int count) {
+  std::memcpy(to, &values, count * sizeof(T));
+}
+#endif
+
+template <class T>
+inline Vector<T> load(const T* from, int count) {
+  return count == kLanes<T> ? load(from) : load_first(from, count);
 }
 
 template <class T>
@@ -67,23 +109,44 @@ inline void store(T* to, Vector<T> values, int count) {
   if (count == kLanes<T>) {
     store(to, values);
   } else {
-    std::memcpy(to, &values, count * sizeof(T));
+    store_first(to, values, count);
   }
 }
 
-inline Vector<float> reciprocal(Vector<float> x) {
+// x held between -bound and bound; a NaN stays one.
+template <class T>
+inline Vector<T> clamped(Vector<T> x, T bound) {
+  const Vector<T> low = broadcast(-bound), high = broadcast(bound);
 #if LONGSPAN_VECTOR_BYTES == 64 && defined(__AVX512F__)
-  Vector<float> guess = (Vector<float>)_mm512_maskz_rcp14_ps(0xFFFF, (__m512)x);
+  // These give their second operand where one is a NaN.
+  if constexpr (sizeof(T) == 4) {
+    return (Vector<T>)_mm512_maskz_min_ps(0xFFFF, (__m512)high, _mm512_maskz_max_ps(0xFFFF, (__m512)low, (__m512)x));
+  } else {
+    return (Vector<T>)_mm512_maskz_min_pd(0xFF, (__m512d)high, _mm512_maskz_max_pd(0xFF, (__m512d)low, (__m512d)x));
+  }
 #elif LONGSPAN_VECTOR_BYTES == 32 && defined(__AVX2__)
-  Vector<float> guess = (Vector<float>)_mm256_rcp_ps((__m256)x);
+  if constexpr (sizeof(T) == 4) {
+    return (Vector<T>)_mm256_min_ps((__m256)high, _mm256_max_ps((__m256)low, (__m256)x));
+  } else {
+    return (Vector<T>)_mm256_min_pd((__m256d)high, _mm256_max_pd((__m256d)low, (__m256d)x));
+  }
 #else
-  return 1.0f / x;
-#endif
-#if defined(__AVX2__)
-  return guess + guess * (1.0f - x * guess);
+  x = x < low ? low : x;
+  return x > high ? high : x;
 #endif
 }
 
-inline Vector<double> reciprocal(Vector<double> x) { return 1.0 / x; }
+inline Vector<float> quotient(Vector<float> a, Vector<float> b) {
+#if LONGSPAN_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  // A guess of 1 / b good to 2^-14, and what is left of a after the guess.
+  const Vector<float> inverse = (Vector<float>)_mm512_maskz_rcp14_ps(0xFFFF, (__m512)b);
+  const Vector<float> guess = a * inverse;
+  return guess + inverse * (a - guess * b);
+#else
+  return a / b;
+#endif
+}
+
+inline Vector<double> quotient(Vector<double> a, Vector<double> b) { return a / b; }
 
 }  // namespace LONGSPAN_ISA

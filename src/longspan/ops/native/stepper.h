@@ -15,7 +15,7 @@ class Layer {
   Layer(const longspan::LayerWeights<T>& w, int64_t streams)
       : input_(w.input), hidden_(w.hidden), streams_(streams),
         weights_(w.w_ih, w.w_hh, w.b_ih, w.b_hh, w.input, w.hidden),
-        h_(streams * w.hidden), next_(streams * w.hidden), last_(streams * w.hidden), c_(streams * w.hidden) {}
+        h_(streams * w.hidden, T(0)), next_(h_), last_(h_), c_(h_) {}
 
   // Advance by x (B, I); returns h (B, H), which stays until the next step.
   const T* step(const T* x) {
@@ -28,13 +28,13 @@ class Layer {
     return h_.data();
   }
 
-  std::vector<T>& h() { return h_; }
-  std::vector<T>& c() { return c_; }
+  T* h() { return h_.data(); }
+  T* c() { return c_.data(); }
 
  private:
   int64_t input_, hidden_, streams_;
   PackedWeights<T, Cell> weights_;
-  std::vector<T> h_, next_, last_, c_;
+  Buffer<T> h_, next_, last_, c_;
 };
 
 template <class T, class Cell>
@@ -49,8 +49,8 @@ class Stack final : public longspan::Stepper<T> {
     std::copy_n(x, count, h);
   }
 
-  std::vector<T>& h(int64_t layer) override { return layers_.at(layer).h(); }
-  std::vector<T>& c(int64_t layer) override { return layers_.at(layer).c(); }
+  T* h(int64_t layer) override { return layers_.at(layer).h(); }
+  T* c(int64_t layer) override { return layers_.at(layer).c(); }
 
  private:
   std::vector<Layer<T, Cell>> layers_;

@@ -7,6 +7,10 @@
 
 namespace LONGSPAN_ISA {
 
+// Rows of the highest tile.
+template <class T>
+inline constexpr int kTileRows = LONGSPAN_TILE_ROWS;
+
 template <class T, int Rows, int Columns>
 struct Tile {
   Vector<T> sums[Rows][Columns];
@@ -18,6 +22,9 @@ struct To {
   static constexpr int count = sizeof...(Column);
   static constexpr int column[sizeof...(Column)] = {Column...};
 };
+
+template <int Columns>
+using Ascending = std::conditional_t<Columns == 1, To<0>, std::conditional_t<Columns == 2, To<0, 1>, To<0, 1, 2, 3>>>;
 
 // Add the product of `Rows` rows of `depth` numbers and packed weights [depth][Columns of To][lanes].
 //

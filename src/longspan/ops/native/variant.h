@@ -77,13 +77,13 @@ struct VariantWeights {
   static VariantWeights pack(const longspan::VariantForward<T>& problem) {
     const longspan::Forward<T>& p = problem.plain;
     const bool fed_sums = problem.variant.ln_hh != nullptr;
-    return {fed_sums ? std::vector<T>{} : pack_forward<Cell, T>(p.w_ih, p.hidden, p.input),
+    return {fed_sums ? Buffer<T>{} : pack_forward<Cell, T>(p.w_ih, p.hidden, p.input),
             pack_forward<Cell, T>(p.w_hh, p.hidden, problem.variant.output),
             pack_bias<Cell, T>(p.b_ih, p.b_hh, p.hidden),
-            problem.variant.w_hr == nullptr ? std::vector<T>{} : pack_rows(problem.variant.w_hr, problem.variant.output, p.hidden)};
+            problem.variant.w_hr == nullptr ? Buffer<T>{} : pack_rows(problem.variant.w_hr, problem.variant.output, p.hidden)};
   }
 
-  std::vector<T> w_ih, w_hh, bias, w_hr;
+  Buffer<T> w_ih, w_hh, bias, w_hr;
 };
 
 template <class T>
@@ -278,11 +278,11 @@ class VariantSlice {
   const Rows& rows_;
   const VariantWeights<T>& weights_;
   int64_t first_, last_;
-  std::vector<VariantRow<T>> row_;
-  std::vector<const T*> x_, recalled_, output_;
+  Buffer<VariantRow<T>> row_;
+  Buffer<const T*> x_, recalled_, output_;
   bool zoned_;
   // One row a sequence of what is not kept: masked h', gates, U h', c, the output before what follows it.
-  std::vector<T> masked_, gates_, normal_, c_new_, unprojected_, projected_;
+  Buffer<T> masked_, gates_, normal_, c_new_, unprojected_, projected_;
   T unused_ = 0;
 };
 

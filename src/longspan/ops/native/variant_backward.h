@@ -259,11 +259,11 @@ class VariantBackwardSlice {
   const T *w_hh_, *w_hr_;
   SmallGradients<T> small_;
   int64_t first_, last_;
-  std::vector<VariantBack<T>> back_;
-  std::vector<const T*> sources_;
+  Buffer<VariantBack<T>> back_;
+  Buffer<const T*> sources_;
   bool zoned_;
   // Of each row of the slice: gradients of the output and of o * tanh(c). Of one row: c, its gradient, and LN(c).
-  std::vector<T> outputs_, cells_, c_new_, grad_c_, normal_c_;
+  Buffer<T> outputs_, cells_, c_new_, grad_c_, normal_c_;
 };
 
 template <class T, class Cell>
@@ -271,9 +271,9 @@ void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   const longspan::Backward<T>& p = problem.plain;
   const int64_t output = problem.variant.output;
   const Rows rows(p.walk);
-  const std::vector<T> w_hh = pack_backward<T, 4>(p.w_hh, output, Cell::gates * p.hidden);
-  const std::vector<T> w_hr = problem.variant.w_hr == nullptr
-                                  ? std::vector<T>{}
+  const Buffer<T> w_hh = pack_backward<T, 4>(p.w_hh, output, Cell::gates * p.hidden);
+  const Buffer<T> w_hr = problem.variant.w_hr == nullptr
+                                  ? Buffer<T>{}
                                   : pack_backward<T, 4>(problem.variant.w_hr, p.hidden, output);
   for_numbered_slices(rows, p.walk.batch, p.threads, [&](int part, int64_t first, int64_t last) {
     VariantBackwardSlice<T, Cell>(problem, rows, w_hh.data(), w_hr.data(), part, first, last).walk();

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
 
+#include "buffer.h"
 #include "problem.h"
 
 #ifdef _OPENMP
@@ -15,7 +15,7 @@ namespace LONGSPAN_ISA {
 
 class Rows {
  public:
-  explicit Rows(const longspan::Walk& walk) : walk_(walk), offsets_(walk.steps + 1), lengths_(walk.batch) {
+  explicit Rows(const longspan::Walk& walk) : walk_(walk), offsets_(walk.steps + 1, 0), lengths_(walk.batch, 0) {
     for (int64_t step = 0; step < walk.steps; ++step) {
       offsets_[step + 1] = offsets_[step] + walk.sizes[step];
       std::fill(lengths_.begin(), lengths_.begin() + walk.sizes[step], step + 1);
@@ -38,8 +38,8 @@ class Rows {
   }
 
   // Cut the batch into `parts` runs of sequences with about as many steps each: part p is [cut[p], cut[p + 1]).
-  std::vector<int64_t> slices(int64_t parts) const {
-    std::vector<int64_t> cuts{0};
+  Buffer<int64_t> slices(int64_t parts) const {
+    Buffer<int64_t> cuts{0};
     const int64_t total = count();
     int64_t steps = 0;
     for (int64_t sequence = 0; sequence < walk_.batch; ++sequence) {
@@ -52,14 +52,14 @@ class Rows {
 
  private:
   longspan::Walk walk_;
-  std::vector<int64_t> offsets_;
-  std::vector<int64_t> lengths_;
+  Buffer<int64_t> offsets_;
+  Buffer<int64_t> lengths_;
 };
 
 // Call `work(part, first, last)` for slices of the batch, numbered from 0, each in a thread.
 template <class Work>
 void for_numbered_slices(const Rows& rows, int64_t batch, int threads, Work work) {
-  const std::vector<int64_t> cuts = rows.slices(std::max<int64_t>(1, std::min<int64_t>(threads, batch)));
+  const Buffer<int64_t> cuts = rows.slices(std::max<int64_t>(1, std::min<int64_t>(threads, batch)));
   const int parts = static_cast<int>(cuts.size()) - 1;
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)

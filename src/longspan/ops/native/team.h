@@ -1,0 +1,122 @@
+// Threads: slices of the batch that each run alone, and teams that share the hidden units of one slice.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "walk.h"
+
+namespace LONGSPAN_ISA {
+
+// Threads that compute one slice together, each its share of the units, and wait for each other at every step.
+class Team {
+ public:
+  explicit Team(int members) : places_(members) {}
+
+  int members() const { return static_cast<int>(places_.size()); }
+
+  // Return when every member has come here as often as this one.
+  void meet(int member) {
+    if (places_.size() == 1) return;
+    const uint32_t mine = places_[member].visits.load(std::memory_order_relaxed) + 1;
+    places_[member].visits.store(mine, std::memory_order_release);
+    for (const Place& other : places_) {
+      // A member that has lost its core needs this one: after a while let others run.
+      for (int spins = 0; static_cast<int32_t>(other.visits.load(std::memory_order_acquire) - mine) < 0; ++spins) {
+        if (spins < kSpins) {
+          pause();
+        } else {
+          std::this_thread::yield();
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr int kSpins = 1000;
+
+  struct alignas(64) Place {
+    std::atomic<uint32_t> visits{0};
+  };
+
+  static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb");
+#endif
+  }
+
+  std::vector<Place> places_;
+};
+
+// One thread of a team.
+class Member {
+ public:
+  Member(Team& team, int number) : team_(team), number_(number) {}
+
+  void meet() { team_.meet(number_); }
+  bool is_first() const { return number_ == 0; }
+
+  // The part of `count` things that is this member's.
+  int64_t begin(int64_t count) const { return count * number_ / team_.members(); }
+  int64_t end(int64_t count) const { return count * (number_ + 1) / team_.members(); }
+
+ private:
+  Team& team_;
+  int number_;
+};
+
+// How many slices the batch is cut into, and how many threads share each.
+struct Plan {
+  int slices, members;
+};
+
+// A thread does well with a slice of its own where this many rows or more use each weight that it loads.
+inline constexpr int64_t kRowsWorthwhile = 6;
+// Weights of this many bytes stay in the second cache of one core.
+inline constexpr int64_t kCachedBytes = 768 << 10;
+// A team waits for its slowest member at every step: below this many multiplications a step one thread is quicker.
+inline constexpr int64_t kStepWorthwhile = 1 << 16;
+
+// `divisible`: into how many shares the units can be cut; `per_row`: multiplications of a row and step.
+template <class T>
+Plan plan(int64_t batch, int64_t divisible, int64_t per_row, int threads) {
+  const int most = static_cast<int>(std::min<int64_t>(threads, divisible));
+  const bool cached = per_row * static_cast<int64_t>(sizeof(T)) <= kCachedBytes;
+  int members = 1;
+  if (!cached) {
+    members = most;
+  } else if (batch < kRowsWorthwhile * threads) {
+    const int slices = static_cast<int>(std::max<int64_t>(1, batch / kRowsWorthwhile));
+    members = std::min(most, threads / slices);
+  }
+  if (batch * per_row < kStepWorthwhile) members = 1;
+  return {static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(threads / members, batch))), members};
+}
+
+// Call `work(slice, member)` in a thread for each member of each slice.
+template <class Teams, class Work>
+void for_teams(Teams& teams, Work work) {
+  const int slices = static_cast<int>(teams.size()), members = teams.front().team.members();
+#ifdef _OPENMP
+  const int threads = slices * members;
+  bool refused = false;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    if (omp_get_num_threads() == threads) {
+      const int thread = omp_get_thread_num();
+      work(teams[thread / members], Member(teams[thread / members].team, thread % members));
+    } else if (omp_get_thread_num() == 0) {
+      refused = true;
+    }
+  }
+  if (!refused) return;
+#endif
+  for (auto& slice : teams) {
+    Team alone(1);
+    work(slice, Member(alone, 0));
+  }
+}
+
+}  // namespace LONGSPAN_ISA
