@@ -40,6 +40,24 @@ def instruction_set() -> str | None:
     return None if _compiled is None else str(_compiled.instruction_set())
 
 
+def has_bfloat16() -> bool:
+    """Whether the kernels and the processor can multiply in bfloat16."""
+    return _compiled is not None and bool(_compiled.has_bfloat16())
+
+
+def rounds(dtype: torch.dtype) -> bool:
+    """Whether products are made of numbers rounded to bfloat16: if torch was told to, and the processor can.
+
+    `torch.set_float32_matmul_precision("medium")` asks for it.
+    """
+    return (
+        dtype == torch.float32
+        and torch.get_float32_matmul_precision() == "medium"
+        and has_bfloat16()
+        and _compiled.instruction_set() == "avx512"
+    )
+
+
 def use(name: str) -> None:
     """Compute with one of `instruction_sets` from here on, in all threads."""
     if name not in instruction_sets():
@@ -213,7 +231,7 @@ def _forward(
     steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
     walk = (steps, batch, address(sizes), reverse)
     places = map(address, (*given, room.output, room.cells, room.gates, room.h, room.c))
-    kernel(_CELLS[cell].number, *walk, rows.shape[1], hidden, *places, threads)
+    kernel(_CELLS[cell].number, *walk, rows.shape[1], hidden, *places, rounds(rows.dtype), threads)
     return tuple(room)
 
 

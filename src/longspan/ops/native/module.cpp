@@ -32,6 +32,11 @@ extern const longspan::Kernels kernels;
 namespace portable {
 extern const longspan::Kernels kernels;
 }
+#if defined(LONGSPAN_BFLOAT16)
+namespace avx512_bf16 {
+void forward_rounded(longspan::Cell cell, const longspan::Forward<float>& problem);
+}
+#endif
 
 namespace {
 
@@ -50,6 +55,16 @@ std::vector<const Kernels*> usable() {
 #endif
   found.push_back(&portable::kernels);
   return found;
+}
+
+// Whether the processor multiplies in bfloat16.
+bool has_bfloat16() {
+#if defined(LONGSPAN_BFLOAT16)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
 }
 
 std::atomic<const Kernels*> chosen{nullptr};
@@ -78,7 +93,7 @@ T* at(uintptr_t address) {
 template <class T>
 void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
              uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih, uintptr_t b_hh,
-             uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last, int threads) {
+             uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last, [[maybe_unused]] bool rounded, int threads) {
   const longspan::Forward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
@@ -90,6 +105,9 @@ void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool rever
   const auto which = static_cast<longspan::Cell>(cell);
   longspan::expect_large(problem.gates, problem.gates == nullptr ? 0 : rows * hidden * longspan::kept_gates(which) * sizeof(T));
   if constexpr (sizeof(T) == 4) {
+#if defined(LONGSPAN_BFLOAT16)
+    if (rounded && has_bfloat16()) return avx512_bf16::forward_rounded(which, problem);
+#endif
     chosen.load()->forward_float(which, problem);
   } else {
     chosen.load()->forward_double(which, problem);
@@ -240,6 +258,7 @@ NB_MODULE(_kernels_native, m) {
   });
   m.def("instruction_set", [] { return std::string(chosen.load()->name); });
   m.def("use", &choose);
+  m.def("has_bfloat16", &has_bfloat16);
   m.def("forward_float", &forward<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
