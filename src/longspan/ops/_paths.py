@@ -23,7 +23,8 @@ class KernelPath(NamedTuple):
     cell : str
         The cell, as the operators name it.
     kernel : {"native", "bfloat16", "torch", "steps"}
-        longspan's compiled kernel, the same with products in bfloat16, torch's own, or the equations of the cell, step by step through torch.
+        longspan's compiled kernel, the same with products in bfloat16, torch's own, or the equations of the cell, step
+        by step through torch.
     reason : str
         Why it was not the native kernel; empty where it was.
     """
