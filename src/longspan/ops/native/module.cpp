@@ -194,6 +194,20 @@ void product(int64_t rows, int64_t input, int64_t output, uintptr_t x, uintptr_t
   }
 }
 
+// A tensor (rows, columns) in memory that is kept for the next one when this one is gone.
+template <class T>
+nb::ndarray<nb::pytorch, T, nb::ndim<2>, nb::c_contig, nb::device::cpu> room(size_t rows, size_t columns) {
+  struct Block {
+    void* memory;
+    size_t bytes;
+    ~Block() { longspan::give_memory(memory, bytes); }
+  };
+  const size_t bytes = rows * columns * sizeof(T);
+  auto* const block = new Block{longspan::take_memory(bytes), bytes};
+  const nb::capsule owner(block, [](void* gone) noexcept { delete static_cast<Block*>(gone); });
+  return {block->memory, {rows, columns}, owner};
+}
+
 // A `longspan::Stepper` as Python sees it; arrays are checked by nanobind for type, shape and contiguity.
 template <class T>
 class PyStepper {
@@ -269,6 +283,8 @@ NB_MODULE(_kernels_native, m) {
   m.def("backward_variant_double", &backward_variant<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("product_float", &product<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("product_double", &product<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("room_float", &room<float>);
+  m.def("room_double", &room<double>);
   define_stepper<float>(m, "StepperFloat");
   define_stepper<double>(m, "StepperDouble");
 }
