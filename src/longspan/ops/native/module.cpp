@@ -120,7 +120,7 @@ void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reve
               uintptr_t gates, uintptr_t grad_h, uintptr_t grad_h_last, uintptr_t grad_c_last, uintptr_t grad_x,
               uintptr_t grad_h0, uintptr_t grad_c0, uintptr_t grad_w_ih, uintptr_t grad_w_hh, uintptr_t grad_b_ih,
               uintptr_t grad_b_hh, int threads) {
-  const longspan::LayerBackward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
+  const longspan::Backward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
                                            input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                            at<const T>(w_ih), at<const T>(w_hh), at<const T>(h), at<const T>(c),
                                            at<const T>(gates), at<const T>(grad_h), at<const T>(grad_h_last),
@@ -165,16 +165,17 @@ void forward_variant(int gates, int64_t output, const Places& parts, double shar
 
 template <class T>
 void backward_variant(int gates, int64_t output, const Places& parts, double share_h, double share_c, int64_t steps,
-                      int64_t batch, uintptr_t sizes, bool reverse, int64_t hidden,
-                      const std::array<uintptr_t, 11>& given, const std::array<uintptr_t, 8>& room, int threads) {
-  const auto& [h0, c0, w_hh, h, c, kept, normal, scale, grad_h, grad_h_last, grad_c_last] = given;
-  const auto& [grad_gates, grad_recurrent, h_before, grad_h0, grad_c0, grad_output, unprojected, small] = room;
+                      int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
+                      const std::array<uintptr_t, 13>& given, const std::array<uintptr_t, 10>& room, int threads) {
+  const auto& [x, h0, c0, w_ih, w_hh, h, c, kept, normal, scale, grad_h, grad_h_last, grad_c_last] = given;
+  const auto& [grad_x, grad_h0, grad_c0, grad_w_ih, grad_w_hh, grad_bias, grad_sums, grad_output, unprojected, small] =
+      room;
   const longspan::VariantBackward<T> problem{
-      {{steps, batch, at<const int64_t>(sizes), reverse}, hidden, at<const T>(h0), at<const T>(c0), at<const T>(w_hh),
-       at<const T>(h), at<const T>(c), at<const T>(kept), at<const T>(grad_h), at<const T>(grad_h_last),
-       at<const T>(grad_c_last), at<T>(grad_gates), at<T>(grad_recurrent), at<T>(h_before), at<T>(grad_h0),
-       at<T>(grad_c0), usable_threads(threads)},
-      variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(scale),
+      {{steps, batch, at<const int64_t>(sizes), reverse}, input, hidden, at<const T>(x), at<const T>(h0),
+       at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), at<const T>(h), at<const T>(c), at<const T>(kept),
+       at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_x), at<T>(grad_h0),
+       at<T>(grad_c0), at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_bias), nullptr, usable_threads(threads)},
+      variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(scale), at<T>(grad_sums),
       at<T>(grad_output), at<T>(unprojected), at<T>(small)};
   if constexpr (sizeof(T) == 4) {
     chosen.load()->backward_variant_float(problem);
