@@ -238,3 +238,53 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "0"
+
+
+@pytest.fixture
+def rounded() -> Iterator[None]:
+    if not _native.has_bfloat16():
+        pytest.skip("the processor has no products in bfloat16")
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("rounded")
+@pytest.mark.parametrize("cell", CELLS)
+def test_products_in_bfloat16_are_those_of_rounded_numbers(cell: str) -> None:
+    # One step from given states: all that is rounded are x, h' and the weights, which the oracle can round too.
+    lengths = [1] * 9
+    tensors = [tensor.float() for tensor in draw(cell, lengths, 5, 37)]
+    places = (0, 1, 3, 4)
+    seen = [tensor.bfloat16().double() if n in places else tensor.double() for n, tensor in enumerate(tensors)]
+    if cell == "gru":  # whose h' is also used as it is, beside the products
+        tensors[1] = seen[1].float()
+    expected = list(run(cell, lengths, seen, reverse=False, trace=True))
+    assert_close(list(run(cell, lengths, tensors, reverse=False, trace=False)), expected, 1e-5)
+
+
+@pytest.mark.usefixtures("rounded")
+@pytest.mark.parametrize("cell", CELLS)
+def test_bfloat16_changes_little_and_keeps_a_sequence_apart(cell: str) -> None:
+    lengths = [9, 9, 7, 5, 4, 1, 1]
+    tensors = [tensor.float() for tensor in draw(cell, lengths, 3, 40)]
+    output = run(cell, lengths, tensors, reverse=False, trace=False)[0]
+    torch.set_float32_matmul_precision("highest")
+    exact = run(cell, lengths, tensors, reverse=False, trace=False)[0]
+    torch.set_float32_matmul_precision("medium")
+    assert not torch.equal(output, exact)
+    # bfloat16 keeps 8 bits; of a hundred products with errors of 2^-9 each, most cancel.
+    assert float((output - exact).abs().max()) < 0.05 * float(exact.abs().max())
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), batch_sizes(lengths).cumsum(0)])
+    for number, length in enumerate(lengths):
+        own = offsets[:length] + number
+        alone = [tensors[0][own], *(state[number : number + 1] for state in tensors[1:3]), *tensors[3:]]
+        assert torch.equal(run(cell, [length], alone, reverse=False, trace=False)[0], output[own])
+
+
+@pytest.mark.usefixtures("rounded")
+def test_bfloat16_leaves_float64_alone() -> None:
+    tensors = draw("lstm", [4, 2], 3, 5)
+    expected = values_and_gradients("lstm", [4, 2], tensors, reverse=False, trace=True)
+    assert_close(values_and_gradients("lstm", [4, 2], tensors, reverse=False, trace=False), expected, 1e-12)

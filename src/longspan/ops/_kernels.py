@@ -57,7 +57,8 @@ def run_kernel(
     rows, *state_parts = _native.without_autocast(cast(Tensor, weights[0]), rows, *state)
     state = tuple(state_parts)
     reason = _native.why_not(rows, state, weights)
-    note(cell, "torch" if reason else "native", reason)
+    if not torch.compiler.is_compiling():
+        note(cell, "torch" if reason else "bfloat16" if _native.rounds(rows.dtype) else "native", reason)
     if reason is None:
         return _native.run(cell, rows, batch_sizes, state, weights, reverse=reverse)
     if not reverse:

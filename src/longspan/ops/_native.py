@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, library
@@ -40,6 +40,24 @@ def instruction_set() -> str | None:
     return None if _compiled is None else str(_compiled.instruction_set())
 
 
+def has_bfloat16() -> bool:
+    """Whether the kernels and the processor can multiply in bfloat16."""
+    return _compiled is not None and bool(_compiled.has_bfloat16())
+
+
+def rounds(dtype: torch.dtype) -> bool:
+    """Whether products are made of numbers rounded to bfloat16: if torch was told to, and the processor can.
+
+    `torch.set_float32_matmul_precision("medium")` asks for it.
+    """
+    return (
+        dtype == torch.float32
+        and torch.get_float32_matmul_precision() == "medium"
+        and has_bfloat16()
+        and _compiled.instruction_set() == "avx512"
+    )
+
+
 def use(name: str) -> None:
     """Compute with one of `instruction_sets` from here on, in all threads."""
     if name not in instruction_sets():
@@ -62,6 +80,7 @@ class _Cell(NamedTuple):
 
 _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1, 0), "rnn_relu": _Cell(3, 1, 0)}
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
+_LARGE = 1 << 20  # numbers from which on fresh memory comes page by page from the system
 _WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
 LIBRARY: Any = library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
 
@@ -178,17 +197,26 @@ def contiguous(*tensors: Tensor | None) -> list[Any]:
     return [None if tensor is None else tensor.contiguous() for tensor in tensors]
 
 
-def _empty(cell: str, rows: Tensor, h0: Tensor, keep: bool) -> _Outputs:
+def _room(like: Tensor, *shape: int) -> Tensor:
+    """Return an empty tensor that no user sees; a large one in memory that the kernels keep, and so without faults."""
+    if shape[0] * shape[-1] < _LARGE:
+        return like.new_empty(shape)
+    return cast(Tensor, getattr(_compiled, f"room_{_DTYPES[like.dtype]}")(*shape))
+
+
+def _empty(
+    cell: str, rows: Tensor, h0: Tensor, keep: bool, *, kept: Callable[..., Tensor] = Tensor.new_empty
+) -> _Outputs:
     """Return room for the outputs."""
     count, hidden = rows.shape[0], h0.shape[1]
     of_lstm = cell == "lstm"
     # The largest and shortest-lived first: asked for after the output, it would leave a hole in memory at each call.
-    gates = rows.new_empty((count, _CELLS[cell].kept * hidden) if keep else (0,))
+    gates = kept(rows, count, _CELLS[cell].kept * hidden) if keep else rows.new_empty(0)
     return _Outputs(
         output=rows.new_empty(count, hidden),
         h=rows.new_empty(h0.shape),
         c=rows.new_empty(h0.shape if of_lstm else (0,)),
-        cells=rows.new_empty((count, hidden) if of_lstm and keep else (0,)),
+        cells=kept(rows, count, hidden) if of_lstm and keep else rows.new_empty(0),
         gates=gates,
     )
 
@@ -208,12 +236,12 @@ def _forward(
 ) -> tuple[Tensor, ...]:
     given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
     sizes = batch_sizes.contiguous()
-    room = _empty(cell, rows, h0, keep)
+    room = _empty(cell, rows, h0, keep, kept=_room)
     kernel = kernel_of("forward", rows.dtype)
     steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
     walk = (steps, batch, address(sizes), reverse)
     places = map(address, (*given, room.output, room.cells, room.gates, room.h, room.c))
-    kernel(_CELLS[cell].number, *walk, rows.shape[1], hidden, *places, threads)
+    kernel(_CELLS[cell].number, *walk, rows.shape[1], hidden, *places, rounds(rows.dtype), threads)
     return tuple(room)
 
 

@@ -22,8 +22,9 @@ class KernelPath(NamedTuple):
     ----------
     cell : str
         The cell, as the operators name it.
-    kernel : {"native", "torch", "steps"}
-        longspan's compiled kernel, torch's own, or the equations of the cell, step by step through torch.
+    kernel : {"native", "bfloat16", "torch", "steps"}
+        longspan's compiled kernel, the same with products in bfloat16, torch's own, or the equations of the cell, step
+        by step through torch.
     reason : str
         Why it was not the native kernel; empty where it was.
     """
@@ -53,6 +54,7 @@ class Explanation(tuple[KernelPath, ...]):
 
 _KERNELS = {
     "native": "native kernel, {instruction_set}, {threads} threads",
+    "bfloat16": "native kernel, {instruction_set}, products in bfloat16, {threads} threads",
     "torch": "torch's kernel",
     "steps": "step by step through torch",
 }

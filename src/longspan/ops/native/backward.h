@@ -97,7 +97,7 @@ template <class T, class Cell, int Columns>
 struct BackwardWeights {
   static constexpr int of_x = Columns;
 
-  explicit BackwardWeights(const longspan::LayerBackward<T>& p)
+  explicit BackwardWeights(const longspan::Backward<T>& p)
       : w_hh(pack_columns<T, Cell, Columns>(p.w_hh, p.hidden, p.hidden)),
         w_ih(p.grad_x == nullptr ? Buffer<T>{} : pack_columns<T, Cell, 1>(p.w_ih, p.hidden, p.input)) {}
 
@@ -107,7 +107,7 @@ struct BackwardWeights {
 // A slice of the batch, and what the threads that compute it share.
 template <class T, class Cell>
 struct BackwardSlice {
-  BackwardSlice(const longspan::LayerBackward<T>& p, int64_t first, int64_t last, int members)
+  BackwardSlice(const longspan::Backward<T>& p, int64_t first, int64_t last, int members)
       : team(members), first(first), last(last), grads(p.hidden, std::max(kRowsAtOnce, last - first) + 1),
         h_before(p.grad_w_hh == nullptr ? 0 : p.hidden, grads.capacity()),
         x(p.grad_w_hh == nullptr ? 0 : p.input, grads.capacity()),
@@ -128,7 +128,7 @@ struct BackwardSlice {
 template <class T, class Cell, int Columns>
 class BackwardWalk {
  public:
-  BackwardWalk(const longspan::LayerBackward<T>& problem, const Rows& rows,
+  BackwardWalk(const longspan::Backward<T>& problem, const Rows& rows,
                const BackwardWeights<T, Cell, Columns>& weights, BackwardSlice<T, Cell>& slice, Member member)
       : p_(problem), rows_(rows), weights_(weights), slice_(slice), member_(member),
         blocks_(divide_up(p_.hidden, kAcross)), begin_(member.begin(blocks_) * kAcross),
@@ -259,7 +259,7 @@ class BackwardWalk {
     for (int r = 0; r < Height; ++r) store(slice_.grad_x[number + r] + at, tile.sums[r][0], count);
   }
 
-  const longspan::LayerBackward<T>& p_;
+  const longspan::Backward<T>& p_;
   const Rows& rows_;
   const BackwardWeights<T, Cell, Columns>& weights_;
   BackwardSlice<T, Cell>& slice_;
@@ -269,7 +269,7 @@ class BackwardWalk {
 };
 
 template <class T, class Cell, int Columns>
-void backward_in_blocks(const longspan::LayerBackward<T>& problem, Plan plan) {
+void backward_in_blocks(const longspan::Backward<T>& problem, Plan plan) {
   const Rows rows(problem.walk);
   const BackwardWeights<T, Cell, Columns> weights(problem);
   const auto cuts = rows.slices(plan.slices);
@@ -302,7 +302,7 @@ void backward_in_blocks(const longspan::LayerBackward<T>& problem, Plan plan) {
 }
 
 template <class T, class Cell>
-void backward(const longspan::LayerBackward<T>& problem) {
+void backward(const longspan::Backward<T>& problem) {
   const int64_t hidden = problem.hidden, vectors = divide_up(hidden, kLanes<T>);
   const Plan chosen = plan<T>(problem.walk.batch, vectors, Cell::gates * hidden * (problem.input + hidden),
                               problem.threads);

@@ -7,14 +7,17 @@
 namespace LONGSPAN_ISA {
 
 // The weights of one layer and direction, in the order of the micro-kernel.
-template <class T, class Cell>
+template <class T, class Cell, class Kind = Exact<T>>
 struct PackedWeights {
+  using Number = typename Kind::Number;
+
   PackedWeights(const T* w_ih, const T* w_hh, const T* b_ih, const T* b_hh, int64_t input, int64_t hidden)
-      : w_ih(pack_forward<Cell, T>(w_ih, hidden, input)),
-        w_hh(pack_forward<Cell, T>(w_hh, hidden, hidden)),
+      : w_ih(pack_for<Cell, Kind>(w_ih, hidden, input)),
+        w_hh(pack_for<Cell, Kind>(w_hh, hidden, hidden)),
         bias(pack_bias<Cell, T>(b_ih, b_hh, hidden)) {}
 
-  Buffer<T> w_ih, w_hh, bias;
+  Buffer<Number> w_ih, w_hh;
+  Buffer<T> bias;
 };
 
 // A slice of the batch, and the threads that compute it.
@@ -24,13 +27,16 @@ struct ForwardSlice {
 };
 
 // One thread's part of a slice: its blocks of units.
-template <class T, class Cell>
+template <class T, class Cell, class Kind>
 class ForwardWalk {
  public:
-  ForwardWalk(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell>& weights,
+  using Number = typename Kind::Number;
+
+  ForwardWalk(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell, Kind>& weights,
               const ForwardSlice& slice, Member member)
       : p_(problem), rows_(rows), w_ih_(weights.w_ih.data()), w_hh_(weights.w_hh.data()), bias_(weights.bias.data()),
-        first_(slice.first), last_(slice.last), member_(member), x_(last_ - first_), out_(last_ - first_) {}
+        first_(slice.first), last_(slice.last), member_(member), out_(last_ - first_), x_(last_ - first_),
+        h_(last_ - first_), inputs_(last_ - first_, p_.input), states_(last_ - first_, p_.hidden) {}
 
   void walk() {
     for (int64_t step = 0; step < p_.walk.steps; ++step) {
@@ -52,8 +58,9 @@ class ForwardWalk {
     for (int64_t n = 0; n < running; ++n) {
       const int64_t sequence = first_ + n, row = rows_(step, sequence);
       RowOut<T>& out = out_[n];
-      x_[n] = p_.x + row * p_.input;
       out.h_before = step == 0 ? p_.h0 + sequence * hidden : out.h;
+      x_[n] = inputs_.see(p_.x + row * p_.input, n);
+      h_[n] = states_.see(out.h_before, n);
       out.h = p_.h + row * hidden;
       out.gates = p_.gates == nullptr ? nullptr : p_.gates + row * kept;
       if (Cell::cell == longspan::Cell::lstm) {
@@ -66,17 +73,15 @@ class ForwardWalk {
   template <int Height>
   void tile(int64_t block, int64_t first) {
     constexpr int lanes = kLanes<T>, columns = Cell::sums * Cell::units;
-    constexpr int64_t width = Cell::units * lanes, per_depth = Cell::gates * width;
-    const T *x[Height], *h[Height];
+    constexpr int64_t per_depth = Cell::gates * Cell::units * lanes;
+    const int64_t input = Kind::deep(p_.input), hidden = Kind::deep(p_.hidden);
     Tile<T, Height, columns> tile;
     for (int r = 0; r < Height; ++r) {
-      x[r] = x_[first + r];
-      h[r] = out_[first + r].h_before;
 #pragma GCC unroll 16
       for (int j = 0; j < columns; ++j) tile.sums[r][j] = load(bias_ + (block * columns + j) * lanes);
     }
-    multiply<typename Cell::FromInput>(tile, x, w_ih_ + block * p_.input * per_depth, p_.input);
-    multiply<typename Cell::FromHidden>(tile, h, w_hh_ + block * p_.hidden * per_depth, p_.hidden);
+    multiply<typename Cell::FromInput>(tile, &x_[first], w_ih_ + block * input * per_depth, input);
+    multiply<typename Cell::FromHidden>(tile, &h_[first], w_hh_ + block * hidden * per_depth, hidden);
 #pragma GCC unroll 16
     for (int r = 0; r < Height; ++r) {
 #pragma GCC unroll 16
@@ -107,15 +112,17 @@ class ForwardWalk {
 
   const longspan::Forward<T>& p_;
   const Rows& rows_;
-  const T *w_ih_, *w_hh_, *bias_;
+  const Number *w_ih_, *w_hh_;
+  const T* bias_;
   int64_t first_, last_;
   Member member_;
-  Buffer<const T*> x_;
   Buffer<RowOut<T>> out_;
+  Buffer<const Number*> x_, h_;
+  Kind inputs_, states_;
 };
 
-template <class T, class Cell>
-void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell>& weights) {
+template <class T, class Cell, class Kind>
+void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell, Kind>& weights) {
   const Rows rows(problem.walk);
   const int64_t hidden = problem.hidden;
   const Plan chosen = plan<T>(problem.walk.batch, blocks_of<Cell, T>(hidden),
@@ -126,14 +133,14 @@ void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell>& 
     slices.push_back({Team(chosen.members), cuts[part], cuts[part + 1]});
   }
   for_teams(slices, [&](const ForwardSlice& slice, Member member) {
-    ForwardWalk<T, Cell>(problem, rows, weights, slice, member).walk();
+    ForwardWalk<T, Cell, Kind>(problem, rows, weights, slice, member).walk();
   });
 }
 
-template <class T, class Cell>
+template <class T, class Cell, class Kind = Exact<T>>
 void forward(const longspan::Forward<T>& problem) {
-  forward<T, Cell>(problem, PackedWeights<T, Cell>(problem.w_ih, problem.w_hh, problem.b_ih, problem.b_hh,
-                                                   problem.input, problem.hidden));
+  forward(problem, PackedWeights<T, Cell, Kind>(problem.w_ih, problem.w_hh, problem.b_ih, problem.b_hh, problem.input,
+                                                problem.hidden));
 }
 
 }  // namespace LONGSPAN_ISA

@@ -6,7 +6,7 @@
 namespace LONGSPAN_ISA {
 
 using longspan::Forward;
-using longspan::LayerBackward;
+using longspan::Backward;
 
 template <class T>
 void run_forward(longspan::Cell cell, const Forward<T>& problem) {
@@ -19,7 +19,7 @@ void run_forward(longspan::Cell cell, const Forward<T>& problem) {
 }
 
 template <class T>
-void run_backward(longspan::Cell cell, const LayerBackward<T>& problem) {
+void run_backward(longspan::Cell cell, const Backward<T>& problem) {
   switch (cell) {
     case longspan::Cell::lstm: return backward<T, Lstm>(problem);
     case longspan::Cell::gru: return backward<T, Gru>(problem);

@@ -15,9 +15,9 @@ namespace longspan {
 namespace {
 
 constexpr size_t kLine = 64;
+constexpr size_t kPage = size_t{64} << 10;  // a multiple of every machine's
 constexpr size_t kLargePage = size_t{2} << 20;
-constexpr size_t kLargest = size_t{32} << 20;  // of a block that is kept
-constexpr size_t kMost = size_t{64} << 20;     // of all that are kept
+constexpr size_t kMost = size_t{512} << 20;  // of all blocks that are kept
 constexpr size_t kBlocks = 32;
 
 // Sizes are rounded so that a later call of nearly the same size finds a block: eight sizes for each power of two.
@@ -42,6 +42,19 @@ struct Pool {
 Pool& pool() {
   static Pool* const only = new Pool;
   return *only;
+}
+
+// Let the system take pages of a large block while it lies idle, should memory run short.
+void lend(void* block, size_t bytes) noexcept {
+#if defined(__linux__) && defined(MADV_FREE)
+  if (bytes < 16 * kLargePage) return;
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(block) + kPage - 1) / kPage * kPage;
+  const uintptr_t last = (reinterpret_cast<uintptr_t>(block) + bytes) / kPage * kPage;
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_FREE);
+#else
+  (void)block;
+  (void)bytes;
+#endif
 }
 
 void release(void* block) { ::operator delete(block, std::align_val_t{kLine}); }
@@ -71,7 +84,8 @@ void* take_memory(size_t bytes) {
 
 void give_memory(void* block, size_t bytes) noexcept {
   const size_t size = rounded(bytes);
-  if (size <= kLargest) {
+  lend(block, size);
+  if (size <= kMost) {
     const std::unique_lock<std::mutex> lock(pool().mutex, std::try_to_lock);
     if (lock.owns_lock()) {
       std::vector<Kept>& blocks = pool().blocks;

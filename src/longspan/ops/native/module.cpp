@@ -32,6 +32,11 @@ extern const longspan::Kernels kernels;
 namespace portable {
 extern const longspan::Kernels kernels;
 }
+#if defined(LONGSPAN_BFLOAT16)
+namespace avx512_bf16 {
+void forward_rounded(longspan::Cell cell, const longspan::Forward<float>& problem);
+}
+#endif
 
 namespace {
 
@@ -50,6 +55,16 @@ std::vector<const Kernels*> usable() {
 #endif
   found.push_back(&portable::kernels);
   return found;
+}
+
+// Whether the processor multiplies in bfloat16.
+bool has_bfloat16() {
+#if defined(LONGSPAN_BFLOAT16)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
 }
 
 std::atomic<const Kernels*> chosen{nullptr};
@@ -78,7 +93,7 @@ T* at(uintptr_t address) {
 template <class T>
 void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
              uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih, uintptr_t b_hh,
-             uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last, int threads) {
+             uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last, [[maybe_unused]] bool rounded, int threads) {
   const longspan::Forward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
@@ -90,6 +105,9 @@ void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool rever
   const auto which = static_cast<longspan::Cell>(cell);
   longspan::expect_large(problem.gates, problem.gates == nullptr ? 0 : rows * hidden * longspan::kept_gates(which) * sizeof(T));
   if constexpr (sizeof(T) == 4) {
+#if defined(LONGSPAN_BFLOAT16)
+    if (rounded && has_bfloat16()) return avx512_bf16::forward_rounded(which, problem);
+#endif
     chosen.load()->forward_float(which, problem);
   } else {
     chosen.load()->forward_double(which, problem);
@@ -102,7 +120,7 @@ void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reve
               uintptr_t gates, uintptr_t grad_h, uintptr_t grad_h_last, uintptr_t grad_c_last, uintptr_t grad_x,
               uintptr_t grad_h0, uintptr_t grad_c0, uintptr_t grad_w_ih, uintptr_t grad_w_hh, uintptr_t grad_b_ih,
               uintptr_t grad_b_hh, int threads) {
-  const longspan::LayerBackward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
+  const longspan::Backward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
                                            input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                            at<const T>(w_ih), at<const T>(w_hh), at<const T>(h), at<const T>(c),
                                            at<const T>(gates), at<const T>(grad_h), at<const T>(grad_h_last),
@@ -147,16 +165,17 @@ void forward_variant(int gates, int64_t output, const Places& parts, double shar
 
 template <class T>
 void backward_variant(int gates, int64_t output, const Places& parts, double share_h, double share_c, int64_t steps,
-                      int64_t batch, uintptr_t sizes, bool reverse, int64_t hidden,
-                      const std::array<uintptr_t, 11>& given, const std::array<uintptr_t, 8>& room, int threads) {
-  const auto& [h0, c0, w_hh, h, c, kept, normal, scale, grad_h, grad_h_last, grad_c_last] = given;
-  const auto& [grad_gates, grad_recurrent, h_before, grad_h0, grad_c0, grad_output, unprojected, small] = room;
+                      int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
+                      const std::array<uintptr_t, 13>& given, const std::array<uintptr_t, 10>& room, int threads) {
+  const auto& [x, h0, c0, w_ih, w_hh, h, c, kept, normal, scale, grad_h, grad_h_last, grad_c_last] = given;
+  const auto& [grad_x, grad_h0, grad_c0, grad_w_ih, grad_w_hh, grad_bias, grad_sums, grad_output, unprojected, small] =
+      room;
   const longspan::VariantBackward<T> problem{
-      {{steps, batch, at<const int64_t>(sizes), reverse}, hidden, at<const T>(h0), at<const T>(c0), at<const T>(w_hh),
-       at<const T>(h), at<const T>(c), at<const T>(kept), at<const T>(grad_h), at<const T>(grad_h_last),
-       at<const T>(grad_c_last), at<T>(grad_gates), at<T>(grad_recurrent), at<T>(h_before), at<T>(grad_h0),
-       at<T>(grad_c0), usable_threads(threads)},
-      variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(scale),
+      {{steps, batch, at<const int64_t>(sizes), reverse}, input, hidden, at<const T>(x), at<const T>(h0),
+       at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), at<const T>(h), at<const T>(c), at<const T>(kept),
+       at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_x), at<T>(grad_h0),
+       at<T>(grad_c0), at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_bias), nullptr, usable_threads(threads)},
+      variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(scale), at<T>(grad_sums),
       at<T>(grad_output), at<T>(unprojected), at<T>(small)};
   if constexpr (sizeof(T) == 4) {
     chosen.load()->backward_variant_float(problem);
@@ -174,6 +193,20 @@ void product(int64_t rows, int64_t input, int64_t output, uintptr_t x, uintptr_t
   } else {
     chosen.load()->product_double(problem);
   }
+}
+
+// A tensor (rows, columns) in memory that is kept for the next one when this one is gone.
+template <class T>
+nb::ndarray<nb::pytorch, T, nb::ndim<2>, nb::c_contig, nb::device::cpu> room(size_t rows, size_t columns) {
+  struct Block {
+    void* memory;
+    size_t bytes;
+    ~Block() { longspan::give_memory(memory, bytes); }
+  };
+  const size_t bytes = rows * columns * sizeof(T);
+  auto* const block = new Block{longspan::take_memory(bytes), bytes};
+  const nb::capsule owner(block, [](void* gone) noexcept { delete static_cast<Block*>(gone); });
+  return {block->memory, {rows, columns}, owner};
 }
 
 // A `longspan::Stepper` as Python sees it; arrays are checked by nanobind for type, shape and contiguity.
@@ -240,6 +273,7 @@ NB_MODULE(_kernels_native, m) {
   });
   m.def("instruction_set", [] { return std::string(chosen.load()->name); });
   m.def("use", &choose);
+  m.def("has_bfloat16", &has_bfloat16);
   m.def("forward_float", &forward<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
@@ -250,6 +284,8 @@ NB_MODULE(_kernels_native, m) {
   m.def("backward_variant_double", &backward_variant<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("product_float", &product<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("product_double", &product<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("room_float", &room<float>);
+  m.def("room_double", &room<double>);
   define_stepper<float>(m, "StepperFloat");
   define_stepper<double>(m, "StepperDouble");
 }

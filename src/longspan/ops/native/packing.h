@@ -33,6 +33,17 @@ Buffer<T> pack_forward(const T* weights, int64_t hidden, int64_t depth) {
   return packed;
 }
 
+// The same as the numbers that a kind of product reads.
+template <class Cell, class Kind, class T>
+Buffer<typename Kind::Number> pack_for(const T* weights, int64_t hidden, int64_t depth) {
+  if constexpr (std::is_same_v<typename Kind::Number, T>) {
+    return pack_forward<Cell, T>(weights, hidden, depth);
+  } else {
+    return Kind::pack(pack_forward<Cell, T>(weights, hidden, depth), blocks_of<Cell, T>(hidden), depth,
+                      Cell::gates * Cell::units * kLanes<T>);
+  }
+}
+
 // The sums that a block begins with: [block][sum][unit vector][lane].
 template <class Cell, class T>
 Buffer<T> pack_bias(const T* b_ih, const T* b_hh, int64_t hidden) {

@@ -44,24 +44,30 @@ struct Forward {
   int threads;
 };
 
+// The backward pass of a layer with all its products. Gradients that are null are not computed.
 template <class T>
 struct Backward {
   Walk walk;
-  int64_t hidden;
-  const T* h0;
-  const T* c0;
-  const T* w_hh;
+  int64_t input;           // I
+  int64_t hidden;          // H
+  const T* x;              // (R, I)
+  const T* h0;             // (B, H)
+  const T* c0;             // (B, H), lstm alone
+  const T* w_ih;           // (G H, I)
+  const T* w_hh;           // (G H, H)
   const T* h;              // (R, H)
   const T* c;              // (R, H), lstm alone
   const T* gates;          // (R, K H)
-  const T* grad_h;         // (R, H)
-  const T* grad_h_last;    // (B, H) or null
-  const T* grad_c_last;    // (B, H) or null
-  T* grad_gates;           // (R, G H): gradient of W_ih x + b_ih
-  T* grad_recurrent;       // (R, G H): gradient of W_hh h' + b_hh; gru alone, the others have one for both
-  T* h_before;             // (R, H): h' of each row
+  const T* grad_h;         // (R, H) or null where all are zero
+  const T* grad_h_last;    // (B, H) or null, the same
+  const T* grad_c_last;    // (B, H) or null, the same
+  T* grad_x;               // (R, I) or null
   T* grad_h0;              // (B, H)
   T* grad_c0;              // (B, H), lstm alone
+  T* grad_w_ih;            // (G H, I), or null with the next
+  T* grad_w_hh;            // (G H, H)
+  T* grad_b_ih;            // (G H), or null with the next
+  T* grad_b_hh;            // (G H)
   int threads;
 };
 
@@ -92,10 +98,11 @@ struct VariantForward {
 
 template <class T>
 struct VariantBackward {
-  Backward<T> plain;       // h, grad_h and h_before are (R, P); h_before is what the weights saw, masked
+  Backward<T> plain;       // h, grad_h and grad_h0 are (R, P) and (B, P); grad_w_ih is null where x are summands
   Variant<T> variant;
   const T* normal;
   const T* scale;
+  T* grad_sums;            // (R, G H): gradient of x where it holds summands of the gates
   T* grad_output;          // (R, P): gradient of the projected output before zoneout; with a projection
   T* unprojected;          // (R, H): what was projected; with a projection
   T* grad_small;           // (parts, (G - 1) H + G H + 2 H): gradients of w_ch, ln_hh, ln_c, bias_ln_c
@@ -108,33 +115,6 @@ struct Product {
   const T* x;              // (R, I)
   const T* w;              // (O, I)
   T* y;                    // (R, O)
-  int threads;
-};
-
-// The backward pass of a plain layer with all its products. Gradients that are null are not computed.
-template <class T>
-struct LayerBackward {
-  Walk walk;
-  int64_t input;           // I
-  int64_t hidden;          // H
-  const T* x;              // (R, I)
-  const T* h0;             // (B, H)
-  const T* c0;             // (B, H), lstm alone
-  const T* w_ih;           // (G H, I)
-  const T* w_hh;           // (G H, H)
-  const T* h;              // (R, H)
-  const T* c;              // (R, H), lstm alone
-  const T* gates;          // (R, K H)
-  const T* grad_h;         // (R, H) or null where all are zero
-  const T* grad_h_last;    // (B, H) or null, the same
-  const T* grad_c_last;    // (B, H) or null, the same
-  T* grad_x;               // (R, I) or null
-  T* grad_h0;              // (B, H)
-  T* grad_c0;              // (B, H), lstm alone
-  T* grad_w_ih;            // (G H, I), or null with the next
-  T* grad_w_hh;            // (G H, H)
-  T* grad_b_ih;            // (G H), or null with the next
-  T* grad_b_hh;            // (G H)
   int threads;
 };
 
@@ -159,8 +139,8 @@ struct Kernels {
   const char* name;
   void (*forward_float)(Cell, const Forward<float>&);
   void (*forward_double)(Cell, const Forward<double>&);
-  void (*backward_float)(Cell, const LayerBackward<float>&);
-  void (*backward_double)(Cell, const LayerBackward<double>&);
+  void (*backward_float)(Cell, const Backward<float>&);
+  void (*backward_double)(Cell, const Backward<double>&);
   void (*forward_variant_float)(const VariantForward<float>&);
   void (*forward_variant_double)(const VariantForward<double>&);
   void (*backward_variant_float)(const VariantBackward<float>&);

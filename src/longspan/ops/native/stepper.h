@@ -23,7 +23,7 @@ class Layer {
     const longspan::Forward<T> problem{{1, streams_, sizes, false}, input_, hidden_, x, h_.data(), c_.data(),
                                        nullptr, nullptr, nullptr, nullptr, next_.data(), nullptr, nullptr,
                                        last_.data(), c_.data(), 1};
-    forward<T, Cell>(problem, weights_);
+    forward(problem, weights_);
     std::swap(h_, next_);
     return h_.data();
   }

@@ -46,6 +46,16 @@ inline __attribute__((always_inline)) void multiply(Tile<T, Rows, Columns>& tile
   }
 }
 
+// How a row is seen by the product with the weights: as it is.
+template <class T>
+struct Exact {
+  using Number = T;
+
+  Exact(int64_t, int64_t) {}
+  static int64_t deep(int64_t depth) { return depth; }  // how many numbers a row of `depth` has
+  const T* see(const T* row, int64_t) { return row; }
+};
+
 // Call `work(height, first)`, with the height as a type, for tiles that cover `rows` rows.
 template <int Most, class Work>
 inline void for_tiles(int64_t rows, Work work) {

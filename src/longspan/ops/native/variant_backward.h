@@ -1,8 +1,8 @@
 // Backward of the LSTM's variants. A step goes through the passes of the forward walk in the opposite order.
 #pragma once
 
-#include "backward.h"
 #include "variant.h"
+#include "variant_products.h"
 
 namespace LONGSPAN_ISA {
 
@@ -16,8 +16,7 @@ struct VariantBack {
   T* grad_output;     // gradient of the output before zoneout
   const T* grad_cell; // gradient of o * tanh(c): grad_output, or that sent back through the projection
   T* unprojected;
-  T* grad_gates;
-  T* grad_recurrent;  // of U h' before it was normalised; with layer normalisation
+  T* grad_sums;       // of the gates' summands; with layer normalisation
   const T* normal;
   T scale;
   const T* mask;
@@ -37,40 +36,49 @@ inline void add(T* to, Vector<T> values, int count) {
 }
 
 // Turn the gradients of normalised values into those of what was normalised, given their sum and their product with
-// the values.
-template <class T>
-void denormalise(T* grads, const T* normal, Vector<T> sums, Vector<T> products, T scale, int64_t size) {
+// the values: `take(unit, gradients, count)`.
+template <class T, class Take>
+void denormalise(const T* grads, const T* normal, Vector<T> sums, Vector<T> products, T scale, int64_t size, Take take) {
   const T mean = total<T>(sums) / size, along = total<T>(products) / size;
   for_units<T>(size, [&](int64_t unit, int count) {
     const Vector<T> centred = load(grads + unit, count) - mean - load(normal + unit, count) * along;
-    store(grads + unit, centred * scale, count);
+    take(unit, centred * scale, count);
   });
 }
 
 template <class T, class Cell>
 class VariantBackwardSlice {
  public:
-  VariantBackwardSlice(const longspan::VariantBackward<T>& problem, const Rows& rows, const T* w_hh, const T* w_hr,
-                       int part, int64_t first, int64_t last)
-      : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), w_hh_(w_hh), w_hr_(w_hr),
+  VariantBackwardSlice(const longspan::VariantBackward<T>& problem, const Rows& rows,
+                       const VariantBackwardWeights<T, Cell>& weights, VariantProducts<T, Cell>& products, int part,
+                       int64_t first, int64_t last)
+      : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights), products_(products),
         small_(small_of(part)), first_(first), last_(last), back_(last - first), sources_(last - first),
         zoned_(v_.zone_h != nullptr || v_.share_h != 0),
         outputs_(v_.w_hr == nullptr ? (last - first) * v_.output : 0),
         cells_(v_.w_hr == nullptr ? 0 : (last - first) * p_.hidden), c_new_(v_.ln_c == nullptr ? 0 : p_.hidden),
-        grad_c_(c_new_.size()), normal_c_(c_new_.size()) {}
+        grad_c_(c_new_.size()), grad_o_(c_new_.size()), normal_c_(c_new_.size()),
+        recurrent_(v_.ln_hh == nullptr ? 0 : Cell::gates * p_.hidden), masked_(v_.mask == nullptr ? 0 : v_.output) {}
 
   void walk() {
     begin();
+    int64_t used = 0;
     for (int64_t step = p_.walk.steps - 1; step >= 0; --step) {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) continue;
-      point_at(step, running);
+      if (used + running > products_.grads.capacity()) {
+        products_.finish(used);
+        used = 0;
+      }
+      point_at(step, running, used);
       for (int64_t n = 0; n < running; ++n) unzone(back_[n]);
       if (v_.w_hr != nullptr) unproject(running);
-      for (int64_t n = 0; n < running; ++n) cell(back_[n]);
-      for (int64_t n = 0; n < running && v_.ln_hh != nullptr; ++n) recurrent(back_[n]);
-      send_back(running);
+      for (int64_t n = 0; n < running; ++n) cell(back_[n], used + n);
+      for (int64_t n = 0; n < running && v_.ln_hh != nullptr; ++n) recurrent(back_[n], used + n);
+      send_back(running, used);
+      used += running;
     }
+    products_.finish(used);
   }
 
  private:
@@ -95,7 +103,7 @@ class VariantBackwardSlice {
     }
   }
 
-  void point_at(int64_t step, int64_t running) {
+  void point_at(int64_t step, int64_t running, int64_t used) {
     const int64_t hidden = p_.hidden, output = v_.output, all = Cell::gates * hidden;
     for (int64_t n = 0; n < running; ++n) {
       const int64_t sequence = first_ + n, row = rows_(step, sequence), walked = rows_.walked(step, sequence);
@@ -103,39 +111,50 @@ class VariantBackwardSlice {
       VariantBack<T>& at = back_[n];
       at.c_before = step == 0 ? p_.c0 + sequence * hidden : p_.c + before * hidden;
       at.gates = p_.gates + row * all;
-      at.grad_h = p_.grad_h + row * output;
+      at.grad_h = p_.grad_h == nullptr ? nullptr : p_.grad_h + row * output;
       at.carried_h = p_.grad_h0 + sequence * output;
       at.carried_c = p_.grad_c0 + sequence * hidden;
       at.grad_output = v_.w_hr == nullptr ? outputs_.data() + n * output : problem_.grad_output + row * output;
       at.grad_cell = v_.w_hr == nullptr ? at.grad_output : cells_.data() + n * hidden;
       at.unprojected = v_.w_hr == nullptr ? nullptr : problem_.unprojected + row * hidden;
-      at.grad_gates = p_.grad_gates + row * all;
-      at.grad_recurrent = v_.ln_hh == nullptr ? at.grad_gates : p_.grad_recurrent + row * all;
+      at.grad_sums = v_.ln_hh == nullptr ? nullptr : problem_.grad_sums + row * all;
       at.normal = v_.ln_hh == nullptr ? nullptr : problem_.normal + row * all;
       at.scale = v_.ln_hh == nullptr ? T(1) : problem_.scale[row];
       at.mask = v_.mask == nullptr ? nullptr : v_.mask + sequence * output;
       at.zone_h = v_.zone_h == nullptr ? nullptr : v_.zone_h + walked * output;
       at.zone_c = v_.zone_c == nullptr ? nullptr : v_.zone_c + walked * hidden;
-      recall(step == 0 ? p_.h0 + sequence * output : p_.h + before * output, at.mask, p_.h_before + row * output);
+      products_.h_before.put(used + n, recalled(step == 0 ? p_.h0 + sequence * output : p_.h + before * output, at.mask));
+      if (p_.grad_w_ih != nullptr) products_.x.put(used + n, p_.x + row * p_.input);
+      if (p_.grad_x != nullptr) products_.grad_x[used + n] = p_.grad_x + row * p_.input;
     }
   }
 
-  void recall(const T* h, const T* mask, T* to) const {
-    for (int64_t u = 0; u < v_.output; ++u) to[u] = mask == nullptr ? h[u] : h[u] * mask[u];
+  // h' as the weights saw it.
+  const T* recalled(const T* h, const T* mask) {
+    if (mask == nullptr) return h;
+    for (int64_t u = 0; u < v_.output; ++u) masked_[u] = h[u] * mask[u];
+    return masked_.data();
   }
 
   void unzone(const VariantBack<T>& row) {
     for_units<T>(v_.output, [&](int64_t unit, int count) {
-      const Vector<T> dh = load(row.carried_h + unit, count) + load(row.grad_h + unit, count);
+      Vector<T> dh = load(row.carried_h + unit, count);
+      if (row.grad_h != nullptr) dh += load(row.grad_h + unit, count);
       const Vector<T> kept = share_of(row.zone_h, v_.share_h, unit, count);
       store(row.grad_output + unit, zoned_ ? (1 - kept) * dh : dh, count);
       store(row.carried_h + unit, zoned_ ? kept * dh : Vector<T>{}, count);
     });
   }
 
-  void cell(const VariantBack<T>& row) {
+  void cell(const VariantBack<T>& row, int64_t number) {
     if (v_.ln_c != nullptr) normalised_output(row);
-    for_units<T>(p_.hidden, [&](int64_t unit, int count) { gates(row, unit, count); });
+    for_units<T>(p_.hidden, [&](int64_t unit, int count) {
+      if (v_.ln_hh == nullptr) {
+        gates(row, unit, count, products_.grads.at_unit(number, unit), kLanes<T>, kLanes<T>);
+      } else {
+        gates(row, unit, count, row.grad_sums + unit, p_.hidden, count);
+      }
+    });
   }
 
   // The gates of a row, from some unit on.
@@ -174,7 +193,7 @@ class VariantBackwardSlice {
       const Vector<T> bias = v_.bias_ln_c == nullptr ? Vector<T>{} : load(v_.bias_ln_c + unit, count);
       const Vector<T> o = gates_of(row, unit, count).o, tanh_c = hyperbolic_tangent(normal * gain + bias);
       const Vector<T> dm = load(row.grad_cell + unit, count), da = dm * o * (1 - tanh_c * tanh_c);
-      store(row.grad_gates + Cell::o * p_.hidden + unit, dm * tanh_c * o * (1 - o), count);
+      store(grad_o_.data() + unit, dm * tanh_c * o * (1 - o), count);
       add(small_.ln_c + unit, da * normal, count);
       add(small_.bias_ln_c + unit, da, count);
       const Vector<T> grad = first_lanes<T>(da * gain, count);
@@ -184,19 +203,19 @@ class VariantBackwardSlice {
       store(grad_c_.data() + unit, grad, count);
       if (v_.w_hr != nullptr) store(row.unprojected + unit, o * tanh_c, count);
     });
-    denormalise(grad_c_.data(), normal_c_.data(), sums, products, normalised.scale, p_.hidden);
+    denormalise(grad_c_.data(), normal_c_.data(), sums, products, normalised.scale, p_.hidden,
+                [&](int64_t unit, Vector<T> grads, int count) { store(grad_c_.data() + unit, grads, count); });
   }
 
-  void gates(const VariantBack<T>& row, int64_t unit, int count) {
+  // The gradients of the gates' sums: the first goes to `to`, the next to `to + apart`, and so on.
+  void gates(const VariantBack<T>& row, int64_t unit, int count, T* to, int64_t apart, int stored) {
     using V = Vector<T>;
     const int64_t hidden = p_.hidden;
     const Gates at = gates_of(row, unit, count);
     const V c_before = load(row.c_before + unit, count), c = at.f * c_before + at.i * at.g;
-    T* of_o = row.grad_gates + Cell::o * hidden + unit;
-    const OutputGradient by_o = v_.ln_c == nullptr
-                                    ? by_output(row, at.o, c, unit, count)
-                                    : OutputGradient{load(of_o, count), load(grad_c_.data() + unit, count)};
-    if (v_.ln_c == nullptr) store(of_o, by_o.a_o, count);
+    const OutputGradient by_o =
+        v_.ln_c == nullptr ? by_output(row, at.o, c, unit, count)
+                           : OutputGradient{load(grad_o_.data() + unit, count), load(grad_c_.data() + unit, count)};
     const V kept = share_of(row.zone_c, v_.share_c, unit, count), dc_kept = load(row.carried_c + unit, count);
     const T* w_ch = v_.w_ch == nullptr ? nullptr : v_.w_ch + unit;
     V dc = by_o.c + (1 - kept) * dc_kept;
@@ -215,69 +234,96 @@ class VariantBackwardSlice {
       dc_before += load(w_ch + Cell::f * hidden, count) * da_f;
       add(small_.w_ch + Cell::f * hidden + unit, da_f * c_before, count);
     }
-    if (!Cell::coupled) store(row.grad_gates + unit, da_i, count);
-    store(row.grad_gates + Cell::f * hidden + unit, da_f, count);
-    store(row.grad_gates + Cell::g * hidden + unit, dc * at.i * (1 - at.g * at.g), count);
+    if (!Cell::coupled) store(to, da_i, stored);
+    store(to + Cell::f * apart, da_f, stored);
+    store(to + Cell::g * apart, dc * at.i * (1 - at.g * at.g), stored);
+    store(to + Cell::o * apart, by_o.a_o, stored);
     store(row.carried_c + unit, dc_before, count);
   }
 
-  void recurrent(const VariantBack<T>& row) {
-    const int64_t all = Cell::gates * p_.hidden;
+  // The gradients of U h' before it was normalised.
+  void recurrent(const VariantBack<T>& row, int64_t number) {
+    const int64_t hidden = p_.hidden, all = Cell::gates * hidden;
     Vector<T> sums{}, products{};
-    for_units<T>(all, [&](int64_t unit, int count) {
-      const Vector<T> da = load(row.grad_gates + unit, count), normal = load(row.normal + unit, count);
-      const Vector<T> grad = da * load(v_.ln_hh + unit, count);
-      add(small_.ln_hh + unit, da * normal, count);
+    for_units<T>(all, [&](int64_t at, int count) {
+      const Vector<T> da = load(row.grad_sums + at, count), normal = load(row.normal + at, count);
+      const Vector<T> grad = da * load(v_.ln_hh + at, count);
+      add(small_.ln_hh + at, da * normal, count);
       sums += grad;
       products += grad * normal;
-      store(row.grad_recurrent + unit, grad, count);
+      store(recurrent_.data() + at, grad, count);
     });
-    denormalise(row.grad_recurrent, row.normal, sums, products, row.scale, all);
+    denormalise(recurrent_.data(), row.normal, sums, products, row.scale, all,
+                [&](int64_t at, Vector<T> grads, int count) { store(recurrent_.data() + at, grads, count); });
+    for_units<T>(hidden, [&](int64_t unit, int count) {
+      T* to = products_.grads.at_unit(number, unit);
+      for (int gate = 0; gate < Cell::gates; ++gate) {
+        store(to + gate * kLanes<T>, load(recurrent_.data() + gate * hidden + unit, count));
+      }
+    });
   }
 
   void unproject(int64_t running) {
     for (int64_t n = 0; n < running; ++n) sources_[n] = back_[n].grad_output;
-    multiply_rows<T, kTileRows<T>>(sources_.data(), running, w_hr_, v_.output, p_.hidden,
+    multiply_rows<T, kTileRows<T>>(sources_.data(), running, weights_.w_hr.data(), v_.output, p_.hidden,
                                    [&](int64_t n, int64_t unit, Vector<T> sums, int count) {
                                      store(cells_.data() + n * p_.hidden + unit, sums, count);
                                    });
   }
 
-  void send_back(int64_t running) {
-    for (int64_t n = 0; n < running; ++n) sources_[n] = back_[n].grad_recurrent;
-    multiply_rows<T, kTileRows<T>>(sources_.data(), running, w_hh_, Cell::gates * p_.hidden, v_.output,
-                                   [&](int64_t n, int64_t unit, Vector<T> sums, int count) {
-                                     if (v_.mask != nullptr) sums *= load(back_[n].mask + unit, count);
-                                     add(back_[n].carried_h + unit, sums, count);
-                                   });
+  void send_back(int64_t running, int64_t used) {
+    constexpr int across = VariantBackwardWeights<T, Cell>::kAcross;
+    const int64_t blocks = divide_up(v_.output, across * kLanes<T>);
+    for (int64_t block = 0; block < blocks; ++block) {
+      const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks);
+      for_tiles<kTileRows<T>>(running, [&](auto height, int64_t first) {
+        Tile<T, height.value, across> tile{};
+        products_.grads.template multiply_rows<typename Cell::FromHidden>(tile, used + first, weights);
+        for (int r = 0; r < height.value; ++r) carry(back_[first + r], tile.sums[r], block * across * kLanes<T>);
+      });
+    }
+  }
+
+  void carry(const VariantBack<T>& row, const Vector<T>* sums, int64_t first) {
+    for (int64_t unit = first; unit < v_.output; unit += kLanes<T>, ++sums) {
+      if (unit == first + VariantBackwardWeights<T, Cell>::kAcross * kLanes<T>) return;
+      const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, v_.output - unit));
+      add(row.carried_h + unit, row.mask == nullptr ? *sums : *sums * load(row.mask + unit, count), count);
+    }
   }
 
   const longspan::Backward<T>& p_;
   const longspan::Variant<T>& v_;
   const longspan::VariantBackward<T>& problem_;
   const Rows& rows_;
-  const T *w_hh_, *w_hr_;
+  const VariantBackwardWeights<T, Cell>& weights_;
+  VariantProducts<T, Cell>& products_;
   SmallGradients<T> small_;
   int64_t first_, last_;
   Buffer<VariantBack<T>> back_;
   Buffer<const T*> sources_;
   bool zoned_;
-  // Of each row of the slice: gradients of the output and of o * tanh(c). Of one row: c, its gradient, and LN(c).
-  Buffer<T> outputs_, cells_, c_new_, grad_c_, normal_c_;
+  // Of each row of the slice: gradients of the output and of o * tanh(c). Of one row: c, its gradient and that of o,
+  // LN(c), the gradients of U h', and masked h'.
+  Buffer<T> outputs_, cells_, c_new_, grad_c_, grad_o_, normal_c_, recurrent_, masked_;
 };
 
 template <class T, class Cell>
 void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   const longspan::Backward<T>& p = problem.plain;
-  const int64_t output = problem.variant.output;
+  const int64_t all = Cell::gates * p.hidden;
   const Rows rows(p.walk);
-  const Buffer<T> w_hh = pack_backward<T, 4>(p.w_hh, output, Cell::gates * p.hidden);
-  const Buffer<T> w_hr = problem.variant.w_hr == nullptr
-                                  ? Buffer<T>{}
-                                  : pack_backward<T, 4>(problem.variant.w_hr, p.hidden, output);
+  const VariantBackwardWeights<T, Cell> weights(problem);
+  const int parts = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(p.threads, p.walk.batch)));
+  std::deque<VariantProducts<T, Cell>> products;
+  for (int part = 0; part < parts; ++part) products.emplace_back(problem, weights, p.walk.batch);
   for_numbered_slices(rows, p.walk.batch, p.threads, [&](int part, int64_t first, int64_t last) {
-    VariantBackwardSlice<T, Cell>(problem, rows, w_hh.data(), w_hr.data(), part, first, last).walk();
+    VariantBackwardSlice<T, Cell>(problem, rows, weights, products[part], part, first, last).walk();
   });
+  if (p.grad_w_ih != nullptr) std::fill_n(p.grad_w_ih, all * p.input, T(0));
+  std::fill_n(p.grad_w_hh, all * problem.variant.output, T(0));
+  if (p.grad_b_ih != nullptr) std::fill_n(p.grad_b_ih, all, T(0));
+  for (const VariantProducts<T, Cell>& of_slice : products) of_slice.unpack();
 }
 
 template <class T>

@@ -1,0 +1,79 @@
+// The products of a variant's backward pass: gate gradients with the weights, and with what the weights saw.
+#pragma once
+
+#include "backward.h"
+
+namespace LONGSPAN_ISA {
+
+// The weights by which gate gradients are multiplied, and those of the projection.
+template <class T, class Cell>
+struct VariantBackwardWeights {
+  explicit VariantBackwardWeights(const longspan::VariantBackward<T>& problem)
+      : w_hh(pack_columns<T, Cell, kAcross>(problem.plain.w_hh, problem.plain.hidden, problem.variant.output)),
+        w_ih(problem.plain.grad_x == nullptr
+                 ? Buffer<T>{}
+                 : pack_columns<T, Cell, 1>(problem.plain.w_ih, problem.plain.hidden, problem.plain.input)),
+        w_hr(problem.variant.w_hr == nullptr
+                 ? Buffer<T>{}
+                 : pack_backward<T, 4>(problem.variant.w_hr, problem.plain.hidden, problem.variant.output)) {}
+
+  static constexpr int kAcross = 4;  // vectors of a tile of the gradient of h'
+  Buffer<T> w_hh, w_ih, w_hr;
+};
+
+// Gate gradients of some hundred rows of a slice, and the gradients of the weights that are summed up from them.
+template <class T, class Cell>
+class VariantProducts {
+ public:
+  VariantProducts(const longspan::VariantBackward<T>& problem, const VariantBackwardWeights<T, Cell>& weights,
+                  int64_t rows)
+      : p_(problem.plain), weights_(weights), grads(p_.hidden, std::max(kRowsAtOnce, rows) + 1),
+        h_before(problem.variant.output, grads.capacity()),
+        x(p_.grad_w_ih == nullptr ? 0 : p_.input, grads.capacity()),
+        grad_x(p_.grad_x == nullptr ? 0 : grads.capacity()), w_ih(p_.hidden, x.depth()),
+        w_hh(p_.hidden, h_before.depth()), bias(p_.hidden) {}
+
+  void finish(int64_t count) {
+    for (int64_t block = 0; block < grads.blocks(); ++block) {
+      if (p_.grad_w_ih != nullptr) w_ih.add(block, grads, x, count);
+      w_hh.add(block, grads, h_before, count);
+      if (p_.grad_b_ih != nullptr) bias.add(block, grads, count);
+    }
+    if (p_.grad_x == nullptr) return;
+    for_tiles<kTileRows<T>>(count, [&](auto height, int64_t row) {
+      for (int64_t at = 0; at < p_.input; at += kLanes<T>) to_x<height.value>(at, row);
+    });
+  }
+
+  void unpack() const {
+    if (p_.grad_w_ih != nullptr) w_ih.unpack(p_.grad_w_ih);
+    w_hh.unpack(p_.grad_w_hh);
+    if (p_.grad_b_ih != nullptr) bias.template unpack<typename Cell::FromInput>(p_.grad_b_ih);
+  }
+
+ private:
+  const longspan::Backward<T>& p_;
+  const VariantBackwardWeights<T, Cell>& weights_;
+
+  template <int Height>
+  void to_x(int64_t at, int64_t number) {
+    Tile<T, Height, 1> tile{};
+    const int64_t parts = divide_up(p_.input, kLanes<T>);
+    const T* weights = weights_.w_ih.data() + at / kLanes<T> * (weights_.w_ih.size() / parts);
+    grads.template multiply_rows<typename Cell::FromInput>(tile, number, weights);
+    const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.input - at));
+    for (int r = 0; r < Height; ++r) store(grad_x[number + r] + at, tile.sums[r][0], count);
+  }
+
+ public:
+  GateGradients<T, Cell> grads;
+  Sources<T> h_before, x;
+  Buffer<T*> grad_x;  // where the gradient of x goes, of each row of `grads`
+
+ private:
+  WeightGradient<T, Cell, typename Cell::FromInput> w_ih;
+  WeightGradient<T, Cell, typename Cell::FromHidden> w_hh;
+  BiasGradient<T, Cell> bias;
+};
+
+}  // namespace LONGSPAN_ISA
