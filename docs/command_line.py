@@ -9,6 +9,7 @@ from docutils import nodes
 from rich.text import Text
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from typer import Context
 from typer.models import ArgumentInfo
 
 from longspan.cli import app
@@ -21,17 +22,23 @@ class CommandLine(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         lines = [line for command in app.registered_commands for line in describe(command)]
+        for group in app.registered_groups:
+            lines += describe(group.typer_instance.registered_callback, group)
+            for command in group.typer_instance.registered_commands:
+                lines += describe(command, within=group.name)
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
-def describe(command: Any) -> list[str]:
-    """Return the Markdown of one command."""
-    parameters = inspect.signature(command.callback, eval_str=True).parameters.values()
+def describe(command: Any, named: Any = None, *, within: str | None = None) -> list[str]:
+    """Return the Markdown of one command; `named` has its name and help, if it is not the command itself."""
+    named = named or command
+    every = inspect.signature(command.callback, eval_str=True).parameters.values()
+    parameters = [p for p in every if p.annotation is not Context]
     arguments = [p for p in parameters if isinstance(about(p), ArgumentInfo)]
     options = [p for p in parameters if not isinstance(about(p), ArgumentInfo)]
-    name = command.name or command.callback.__name__
+    name = " ".join(filter(None, (within, named.name or command.callback.__name__)))
     usage = " ".join(["longspan", name, *map(usage_of, arguments), "[OPTIONS]"])
-    lines = [f"## {name}", "", plain(command.help), "", "```text", usage, "```", ""]
+    lines = [f"## {name}", "", plain(named.help), "", "```text", usage, "```", ""]
     if arguments:
         lines += table("Argument", [(f"`{about(p).metavar}`", plain(about(p).help)) for p in arguments])
     for panel in dict.fromkeys(about(p).rich_help_panel for p in options):

@@ -59,3 +59,25 @@ def test_both_stopping_rules_of_the_paper():
 def test_guessing_weights_is_said_to_solve_it():
     assert TwoSequence.guessable
     assert TwoSequence(1000).lag == 1099
+
+
+def test_noise_may_turn_a_few_sequences_into_the_other_class():
+    problem = TwoNoisySequences(10, 1)
+    sample = problem.generate(256, np.random.default_rng(0))
+    answers = sample.targets.copy()
+    answers[:5] = 1 - answers[:5]
+    assert problem.solved(sample, answers)
+    assert TwoNoisySequences(10, 1, precise=True).solved(sample, answers)
+    answers[5] = 1 - answers[5]
+    assert not problem.solved(sample, answers)
+    assert not TwoNoisySequences(10, 1, precise=True).solved(sample, np.abs(sample.targets - 0.05))
+
+
+@pytest.mark.parametrize("informative", [1, 2])
+def test_best_loss_is_that_of_the_chance_of_each_class(informative):
+    problem = TwoNoisySequences(10, informative)
+    sample = problem.generate(200_000, np.random.default_rng(0))
+    seen = sample.values[sample.offsets[:-1, None] + np.arange(informative), 0].astype(np.float64)
+    likelihoods = [np.exp(-((seen - sign) ** 2).sum(axis=1) / 0.4) for sign in (1, -1)]
+    chance = likelihoods[0] / (likelihoods[0] + likelihoods[1])
+    assert np.square(chance - sample.targets).mean() == pytest.approx(problem.best_loss, rel=0.05)

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -59,8 +59,15 @@ class Output:
         if not self.json:
             typer.echo(text)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-        """Print a table for people; every column but the first stands right."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        title: str = "",
+        left: Collection[str] = (),
+    ) -> None:
+        """Print a table for people; every column but the first and those of words, `left`, stands right."""
         if self.json:
             return
         from rich.box import SIMPLE_HEAD
@@ -69,7 +76,7 @@ class Output:
 
         table = Table(box=SIMPLE_HEAD)
         for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number else "left", overflow="fold")
+            table.add_column(column, justify="right" if number and column not in left else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(shown, row))
         # Into a file or a pipe a table goes as wide as it is, for there is no edge to keep to.

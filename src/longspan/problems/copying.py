@@ -52,12 +52,12 @@ class Copy(Problem):
 
     @property
     def input_size(self) -> int:
-        """10: eight symbols, the blank, the delimiter."""
+        """Eight symbols, the blank and the delimiter."""
         return _DELIMITER + 1
 
     @property
     def output_size(self) -> int:
-        """9: eight symbols, the blank."""
+        """Eight symbols and the blank."""
         return _BLANK + 1
 
     @property

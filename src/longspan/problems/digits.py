@@ -41,12 +41,12 @@ class _TenDigits(Problem):
 
     @property
     def input_size(self) -> int:
-        """1."""
+        """One number."""
         return 1
 
     @property
     def output_size(self) -> int:
-        """10."""
+        """Ten classes."""
         return 10
 
 
@@ -74,7 +74,7 @@ class MNIST1D(_TenDigits):
 
     @property
     def lag(self) -> int:
-        """39: the curve may begin at the first step."""
+        """All steps but one, as the curve may begin at the first."""
         return _STEPS - 1
 
     @property
@@ -119,7 +119,7 @@ class PixelDigits(_TenDigits):
 
     @property
     def lag(self) -> int:
-        """63: the first pixel may matter."""
+        """All steps but one, as the first pixel may matter."""
         return 63
 
     @property

@@ -28,12 +28,12 @@ class _Echo(Problem):
 
     @property
     def input_size(self) -> int:
-        """The p + 1 symbols: a_1 to a_{p-1}, x and y."""
+        """The p + 1 symbols, a_1 to a_{p-1}, x and y."""
         return self.length + 1
 
     @property
     def output_size(self) -> int:
-        """The p + 1 symbols: the next symbol."""
+        """The p + 1 symbols, one of which comes next."""
         return self.length + 1
 
     @property
@@ -43,7 +43,7 @@ class _Echo(Problem):
 
     @property
     def constant_loss(self) -> float:
-        """Entropy of the targets: a_1 to a_{p-1} each one time in p, x and y share the last."""
+        """Entropy of the targets, a_1 to a_{p-1} each one time in p, x and y together as often."""
         p = self.length
         return entropy([*[1 / p] * (p - 1), 0.5 / p, 0.5 / p])
 
@@ -84,7 +84,7 @@ class NoiseFree(_Echo):
 
     @property
     def memoryless_loss(self) -> float:
-        """One bit a sequence: whether x or y ends it."""
+        """One bit a sequence, as x or y may end it."""
         return math.log(2) / self.length
 
     @property
@@ -178,7 +178,7 @@ class Distractors(Problem):
 
     @property
     def output_size(self) -> int:
-        """2: x and y."""
+        """Two classes, x and y."""
         return 2
 
     @property

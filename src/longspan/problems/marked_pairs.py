@@ -22,12 +22,12 @@ class MarkedPairs(Problem):
 
     @property
     def input_size(self) -> int:
-        """2: the number and its marker."""
+        """The number and its marker."""
         return 2
 
     @property
     def output_size(self) -> int:
-        """1."""
+        """One number."""
         return 1
 
 
@@ -49,7 +49,7 @@ class _OneOfEachHalf(MarkedPairs):
 
     @property
     def lag(self) -> int:
-        """T - 1: the first step may be marked, and the answer is due at the last."""
+        """All steps but one, as the first may be marked and the answer is due at the last."""
         return self.length - 1
 
     @property
@@ -219,7 +219,7 @@ class Adding1997(_Marked1997):
 
     @property
     def constant_loss(self) -> float:
-        """Variance of the target: 2/3/16, less what the neutral first number takes away."""
+        """Variance of the target, 2/3/16 less what the neutral first number takes away."""
         return (2 - self.first_is_marked) / 3 / 16
 
     @property

@@ -153,7 +153,7 @@ class Problem(ABC):
 
     @property
     def best_loss(self) -> float:
-        """Loss of the best answer there is: what is left is chance."""
+        """Loss of the best answer there is, what is left being chance."""
         return 0.0
 
     def generate(self, n: int, rng: np.random.Generator) -> Sample:

@@ -26,12 +26,12 @@ class _NextReberSymbol(Problem):
 
     @property
     def input_size(self) -> int:
-        """7: B, T, P, S, X, V, E."""
+        """The symbols B, T, P, S, X, V and E."""
         return len(grammar.SYMBOLS)
 
     @property
     def output_size(self) -> int:
-        """7: the next symbol."""
+        """The same symbols, one of which comes next."""
         return len(grammar.SYMBOLS)
 
     @property
@@ -85,12 +85,12 @@ class EmbeddedReber(_NextReberSymbol):
 
     @property
     def memoryless_loss(self) -> float:
-        """Loss of knowing the grammar, but not which of T and P must come back: one bit a string more than the best."""
+        """Loss of knowing the grammar, but not which of T and P must come back, one bit a string more than the best."""
         return self.best_loss + math.log(2) / self._mean_targets
 
     @property
     def best_loss(self) -> float:
-        """Loss of knowing the grammar: one bit for each choice."""
+        """Loss of knowing the grammar, one bit for each choice."""
         return math.log(2) * float(self._visits @ self._automaton.branches) / self._mean_targets
 
     def distinct(self, n: int, rng: np.random.Generator) -> Sample:
@@ -185,7 +185,7 @@ class ContinualReber(_NextReberSymbol):
 
     @property
     def best_loss(self) -> float:
-        """Loss of knowing the grammar: one bit for each choice."""
+        """Loss of knowing the grammar, one bit for each choice."""
         return math.log(2) * float(self._visits @ self._automaton.branches) / self.length
 
     @cached_property

@@ -51,7 +51,7 @@ class TemporalOrder(Problem):
 
     @property
     def input_size(self) -> int:
-        """8: E, B, a, b, c, d, X, Y."""
+        """The symbols E, B, a, b, c, d, X and Y."""
         return len(SYMBOLS)
 
     @property

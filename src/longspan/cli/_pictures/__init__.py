@@ -7,6 +7,7 @@ from longspan.cli._pictures._learning import draw_losses, learning_curve
 from longspan.cli._pictures._look import COLOURS, FAINT, INK, LINE, NAMES, give_pictures, new_figure, save_pictures
 from longspan.cli._pictures._predictions import comparison, confusion, draw_confusion, predicted_against_true
 from longspan.cli._pictures._reconstructions import reconstructions
+from longspan.cli._pictures._trials import trials
 
 __all__ = [
     "COLOURS",
@@ -27,4 +28,5 @@ __all__ = [
     "predicted_against_true",
     "reconstructions",
     "save_pictures",
+    "trials",
 ]
