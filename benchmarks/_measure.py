@@ -31,9 +31,14 @@ def ratios(seconds: dict[str, list[float]], name: str, peer: str) -> list[float]
     return [a / b for a, b in zip(seconds[name], seconds[peer], strict=True)]
 
 
+def quartiles(values: list[float]) -> list[float]:
+    """Return the first quartile, the median and the third quartile."""
+    return statistics.quantiles(values, n=4)
+
+
 def spread(values: list[float]) -> str:
     """Return the median and the range from the first to the third quartile."""
-    low, median, high = statistics.quantiles(values, n=4)
+    low, median, high = quartiles(values)
     return f"{median:.3g} ({low:.3g} to {high:.3g})"
 
 

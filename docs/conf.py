@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # command_line.py
+sys.path.insert(1, str(Path(__file__).parents[1]))  # benchmarks, whose results some figures show
 
 project = "longspan"
 author = "the longspan authors"
