@@ -29,9 +29,10 @@ ROOMS: dict[str, set[str]] = {
     "nn": {"ops"},
     "tasks": {"nn"},
     "training": {"data", "tasks"},
+    "trials": {"data", "problems", "ops", "nn", "tasks", "training"},
     "estimators": {"io", "data", "nn", "tasks", "training"},
-    "memory": {"data", "nn", "tasks", "estimators"},
-    "cli": {"io", "data", "problems", "ops", "nn", "tasks", "training", "estimators", "memory"},
+    "memory": {"data", "ops", "nn", "tasks", "estimators"},
+    "cli": {"io", "data", "problems", "ops", "nn", "tasks", "training", "trials", "estimators", "memory"},
     "__main__": {"cli"},
 }
 ALLOWED = {

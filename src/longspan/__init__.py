@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from longspan import data, errors, io, nn, ops
+    from longspan import data, errors, io, memory, nn, ops, problems, trials
     from longspan.data import load_airline_passengers, load_japanese_vowels
     from longspan.estimators import LSTMClassifier, LSTMDecoder, LSTMEncoder, LSTMForecaster, LSTMRegressor, load
     from longspan.io import read_table, read_ts
+    from longspan.memory import MemoryReport, memory_report
     from longspan.sequences import Sequences
 
     __version__: str
@@ -28,6 +29,7 @@ __all__ = [
     "LSTMEncoder",
     "LSTMForecaster",
     "LSTMRegressor",
+    "MemoryReport",
     "Sequences",
     "__version__",
     "data",
@@ -36,10 +38,14 @@ __all__ = [
     "load",
     "load_airline_passengers",
     "load_japanese_vowels",
+    "memory",
+    "memory_report",
     "nn",
     "ops",
+    "problems",
     "read_table",
     "read_ts",
+    "trials",
 ]
 
 # Where each public name lives. A name that is its own home is a module.
@@ -49,6 +55,7 @@ _HOMES = {
     "LSTMEncoder": "longspan.estimators",
     "LSTMForecaster": "longspan.estimators",
     "LSTMRegressor": "longspan.estimators",
+    "MemoryReport": "longspan.memory",
     "Sequences": "longspan.sequences",
     "data": "longspan.data",
     "errors": "longspan.errors",
@@ -56,10 +63,14 @@ _HOMES = {
     "load": "longspan.estimators",
     "load_airline_passengers": "longspan.data",
     "load_japanese_vowels": "longspan.data",
+    "memory": "longspan.memory",
+    "memory_report": "longspan.memory",
     "nn": "longspan.nn",
     "ops": "longspan.ops",
+    "problems": "longspan.problems",
     "read_table": "longspan.io",
     "read_ts": "longspan.io",
+    "trials": "longspan.trials",
 }
 
 

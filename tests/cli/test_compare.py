@@ -3,6 +3,7 @@ from statistics import median
 
 import pytest
 
+from longspan.memory import VERDICTS
 from tests.cli.conftest import COLUMNS, TINY
 
 CLASSIFY = ("--task", "classify", "--target", "answer")
@@ -29,6 +30,9 @@ def test_json_has_every_value(run_json, table):
     sizes = [model["parameters"] for model in found["models"]]
     assert sizes[1] == pytest.approx(sizes[0], rel=0.2)
     assert found["constant"]["runs"][0]["balanced_accuracy"] == 0.5
+    assert all(model["verdict"] in VERDICTS for model in found["models"])
+    assert all(0 <= model["used_span"] <= 8 for model in found["models"])
+    assert "verdict" not in found["constant"]
     assert found["picture"] == "longspan-compare/comparison.png"
     assert Path(found["picture"]).read_bytes()[:4] == b"\x89PNG"
 
@@ -37,6 +41,7 @@ def test_text(run, table):
     result = run("compare", table, *CLASSIFY, *COLUMNS, *TINY, "--cells", "rnn", "--seeds", "1", "--pictures", "here")
     assert result.exit_code == 0
     assert "median and range over 1 seed" in result.stdout
+    assert "needed" in result.stdout
     assert "picture: here/comparison.png" in result.stdout
     assert "1/1" in result.stderr
     assert sorted(p.name for p in Path().iterdir()) == ["here", "trials.csv"]
@@ -83,3 +88,17 @@ def test_what_only_an_lstm_has_goes_to_the_lstm_alone(run_json, table):
     variants = ("--init", "chrono", "--max-lag", "4", "--cell-options", "peephole=true")
     found = run_json("compare", table, *CLASSIFY, *COLUMNS, *TINY, "--cells", "lstm,gru", "--seeds", "1", *variants)
     assert [model["cell"] for model in found["models"]] == ["lstm", "gru"]
+
+
+def test_memory_can_be_left_out(run, run_json, table):
+    arguments = ("compare", table, *CLASSIFY, *COLUMNS, *TINY, "--cells", "rnn", "--seeds", "1", "--no-memory")
+    assert "verdict" not in run_json(*arguments)["models"][0]
+    assert "needed" not in run(*arguments).stdout
+
+
+def test_too_few_sequences_have_no_span():
+    from longspan.cli._memory import cells, memory_span
+
+    found = memory_span(None, [0] * 7, None)
+    assert found["used_span"] is found["verdict"] is None
+    assert cells(found) == ("-", "-", "-")

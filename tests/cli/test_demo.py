@@ -7,6 +7,7 @@ import pytest
 import longspan
 from longspan.cli import demo
 from longspan.estimators import LSTMClassifier
+from longspan.memory import VERDICTS
 
 
 @pytest.fixture
@@ -30,6 +31,10 @@ def test_json_picture_and_model(quick, run_json):
     for model in found["models"]:
         assert {"accuracy", "parameters", "seconds", "epochs"} <= set(model)
         assert model["interval"][0] < model["accuracy"] < model["interval"][1]
+        assert model["verdict"] in VERDICTS
+        assert 0 <= model["used_span"] <= 29
+        assert 1 <= model["needed_span"] <= 29
+        assert model["gradient_span"] > 0
     assert sorted(p.name for p in Path("here").iterdir()) == ["demo.png", "speaker.longspan"]
     speakers = longspan.load_japanese_vowels()
     accuracy = longspan.load("here/speaker.longspan").score(speakers.X_test, speakers.y_test)

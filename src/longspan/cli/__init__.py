@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from longspan.cli import compare, decode, demo, encode, forecast, predict, train
+from longspan.cli import compare, decode, demo, encode, forecast, memory, predict, problems, train
 from longspan.cli._output import INTERRUPTED, fail, failures_in_words
 
 __all__ = ["app", "main"]
@@ -69,11 +69,13 @@ _COMMANDS = (
     encode.encode,
     decode.decode,
     forecast.forecast,
+    memory.memory,
     compare.compare,
 )
 for command in _COMMANDS:
     module = sys.modules[command.__module__]
     app.command(help=module.HELP, epilog=module.EXAMPLES)(command)
+app.add_typer(problems.app, name=problems.NAME, help=problems.HELP, epilog=problems.EXAMPLES)
 
 
 def main() -> None:

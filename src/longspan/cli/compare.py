@@ -11,6 +11,7 @@ import typer
 
 from longspan.cli._columns import DATA_OPTIONS, Columns, Source
 from longspan.cli._data import Examples, facts_in_words, hold_out, read_examples
+from longspan.cli._memory import COLUMNS, cells, memory_span
 from longspan.cli._models import facts_of, fit, make_estimator
 from longspan.cli._options import Json, Task, Verbose, with_groups
 from longspan.cli._output import Output, counted, shown
@@ -61,6 +62,9 @@ def compare(
         int | None, typer.Option(help="Hold out every sequence once instead, in so many parts.", min=2)
     ] = None,
     test_fraction: Annotated[float, typer.Option(help="Share of sequences held out.", min=0.01, max=0.99)] = 0.2,
+    memory: Annotated[
+        bool, typer.Option("--memory/--no-memory", help="Measure how far back the first network of each cell looks.")
+    ] = True,
     pictures: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the picture goes.")] = Path(
         "longspan-compare"
     ),
@@ -76,18 +80,21 @@ def compare(
     output.say(facts_in_words(facts))
     splits = list(_splits(examples, kind, seeds=seeds, folds=folds, fraction=test_fraction))
     runs: dict[str, list[Run]] = {name: [] for name in (*names, _CONSTANT)}
+    spans: dict[str, dict[str, Any]] = {}
     with progress_bar("comparing", len(names) * len(splits), shown=output.shows_progress) as advance:
         for seed, (training, testing) in enumerate(splits):
             runs[_CONSTANT].append(_run_constant(kind, training, testing))
             for cell, estimator in estimators.items():
                 runs[cell].append(_run(kind, estimator.set_params(random_state=seed), training, testing))
+                if memory and not seed:
+                    spans[cell] = memory_span(estimator, testing.sequences, testing.targets)
                 advance()
     result = {
         "data": facts,
         "task": task.value,
         "splits": {"seeds": seeds} if folds is None else {"folds": folds},
         "score": MAIN[kind],
-        "models": [_summary(name, runs[name], MAIN[kind]) for name in names],
+        "models": [_summary(name, runs[name], MAIN[kind]) | spans.get(name, {}) for name in names],
         "constant": _summary(_CONSTANT, runs[_CONSTANT], MAIN[kind]),
     }
     _say_result(output, result)
@@ -167,6 +174,7 @@ def _summary(name: str, runs: list[Run], measure: str) -> dict[str, Any]:
 
 def _say_result(output: Output, result: Mapping[str, Any]) -> None:
     name = NAMES[result["score"]]
+    spans = any("used_span" in model for model in result["models"])
     rows = [
         (
             model["cell"],
@@ -174,14 +182,16 @@ def _say_result(output: Output, result: Mapping[str, Any]) -> None:
             f"{shown(model['lowest'])} to {shown(model['highest'])}",
             model["parameters"],
             f"{model['seconds']:.1f}",
+            *(cells(model) if "used_span" in model else () if not spans else ("-",) * len(COLUMNS)),
         )
         for model in (*result["models"], result["constant"])
     ]
     count = len(result["constant"]["runs"])
     kind = "seed" if "seeds" in result["splits"] else "fold"
-    output.table(
-        ("cell", name, "range", "parameters", "seconds"), rows, title=f"median and range over {counted(count, kind)}"
-    )
+    columns = ("cell", name, "range", "parameters", "seconds", *(COLUMNS if spans else ()))
+    output.table(columns, rows, title=f"median and range over {counted(count, kind)}")
+    if spans:
+        output.say("Gradient, used and needed: steps back that a network can learn over, looks at, and should look at.")
 
 
 def _draw(result: Mapping[str, Any]) -> Any:

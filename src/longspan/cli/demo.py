@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from longspan.cli._memory import COLUMNS, cells, memory_span
 from longspan.cli._models import facts_of
 from longspan.cli._options import Json, Verbose
 from longspan.cli._output import INTERRUPTED, Output, fail
@@ -50,10 +51,14 @@ def demo(
         classifiers[cell], model = _train(cell, speakers, seed=seed, verbose=int(output.shows_progress))
         if model["stop_reason"] == "interrupted":
             fail("interrupted.", "KeyboardInterrupt", INTERRUPTED, json=json)
-        models.append(model)
+        models.append(model | memory_span(classifiers[cell], speakers.X_test, speakers.y_test))
     _say_models(output, models)
     if max(model["interval"][0] for model in models) < min(model["interval"][1] for model in models):
         output.say(f"The intervals overlap: on at most {facts['longest']} steps, no network is clearly the best.")
+    output.say(
+        "Gradient, used and needed: steps back that a network can learn over, looks at, and should look at.\n"
+        f"More of it:  longspan memory {out / 'speaker.longspan'} DATA"
+    )
     classifiers["lstm"].save(out / "speaker.longspan")
     saved = save_pictures(out, {"demo.png": lambda: _draw(speakers, classifiers, models)})
     if saved:
@@ -118,7 +123,7 @@ def _interval(right: int, of: int) -> tuple[float, float]:
 
 def _say_models(output: Output, models: list[dict[str, Any]]) -> None:
     output.table(
-        ("cell", "test accuracy", "95% interval", "parameters", "seconds"),
+        ("cell", "test accuracy", "95% interval", "parameters", "seconds", *COLUMNS),
         (
             (
                 model["cell"],
@@ -126,6 +131,7 @@ def _say_models(output: Output, models: list[dict[str, Any]]) -> None:
                 "{:.3f} to {:.3f}".format(*model["interval"]),
                 model["parameters"],
                 f"{model['seconds']:.1f}",
+                *cells(model),
             )
             for model in models
         ),
