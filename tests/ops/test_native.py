@@ -140,6 +140,27 @@ def test_a_sequence_has_the_same_bits_in_any_batch_and_for_any_number_of_threads
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("lengths", [[5], [4, 2, 1]], ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_threads_that_share_the_units_of_a_sequence_agree_with_one(cell: str, lengths: list[int]) -> None:
+    tensors = draw(cell, lengths, 20, 290)
+    expected = values_and_gradients(cell, lengths, tensors, reverse=True, trace=True)
+    before = torch.get_num_threads()
+    try:
+        for name in _native.instruction_sets():
+            _native.use(name)
+            found = []
+            for threads in (1, 2, 3):
+                torch.set_num_threads(threads)
+                given_as = [tensor.float() for tensor in tensors]
+                found.append(values_and_gradients(cell, lengths, given_as, reverse=True, trace=False))
+                assert_close(found[-1], expected, 1e-5)
+            for others in found[1:]:
+                assert torch.equal(others[0], found[0][0])
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_tensors_of_any_strides_have_the_same_gradients(cell: str) -> None:
     tensors = draw(cell, [4, 3, 3], 5, 6)

@@ -98,8 +98,8 @@ struct BackwardWeights {
   static constexpr int of_x = Columns;
 
   explicit BackwardWeights(const longspan::Backward<T>& p)
-      : w_hh(pack_columns<T, Cell, Columns>(p.w_hh, p.hidden, p.hidden)),
-        w_ih(p.grad_x == nullptr ? Buffer<T>{} : pack_columns<T, Cell, 1>(p.w_ih, p.hidden, p.input)) {}
+      : w_hh(pack_columns<T, Cell, Columns>(p.w_hh, p.hidden, p.hidden, p.threads)),
+        w_ih(p.grad_x == nullptr ? Buffer<T>{} : pack_columns<T, Cell, 1>(p.w_ih, p.hidden, p.input, p.threads)) {}
 
   Buffer<T> w_hh, w_ih;
 };
@@ -282,18 +282,20 @@ void backward_in_blocks(const longspan::Backward<T>& problem, Plan plan) {
   });
   const int64_t size = Cell::gates * problem.hidden;
   if (problem.grad_w_hh != nullptr) {
-    std::fill_n(problem.grad_w_ih, size * problem.input, T(0));
-    std::fill_n(problem.grad_w_hh, size * problem.hidden, T(0));
+    std::vector<const WeightGradient<T, Cell, typename Cell::FromInput>*> of_w_ih;
+    std::vector<const WeightGradient<T, Cell, typename Cell::FromHidden>*> of_w_hh;
+    for (const BackwardSlice<T, Cell>& slice : slices) {
+      of_w_ih.push_back(&slice.w_ih);
+      of_w_hh.push_back(&slice.w_hh);
+    }
+    of_w_ih.front()->unpack(of_w_ih, problem.grad_w_ih, problem.threads);
+    of_w_hh.front()->unpack(of_w_hh, problem.grad_w_hh, problem.threads);
   }
   if (problem.grad_b_hh != nullptr) {
     std::fill_n(problem.grad_b_ih, size, T(0));
     std::fill_n(problem.grad_b_hh, size, T(0));
   }
   for (const BackwardSlice<T, Cell>& slice : slices) {
-    if (problem.grad_w_hh != nullptr) {
-      slice.w_ih.unpack(problem.grad_w_ih);
-      slice.w_hh.unpack(problem.grad_w_hh);
-    }
     if (problem.grad_b_hh != nullptr) {
       slice.bias.template unpack<typename Cell::FromInput>(problem.grad_b_ih);
       slice.bias.template unpack<typename Cell::FromHidden>(problem.grad_b_hh);

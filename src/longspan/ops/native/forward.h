@@ -11,10 +11,14 @@ template <class T, class Cell, class Kind = Exact<T>>
 struct PackedWeights {
   using Number = typename Kind::Number;
 
-  PackedWeights(const T* w_ih, const T* w_hh, const T* b_ih, const T* b_hh, int64_t input, int64_t hidden)
-      : w_ih(pack_for<Cell, Kind>(w_ih, hidden, input)),
-        w_hh(pack_for<Cell, Kind>(w_hh, hidden, hidden)),
+  PackedWeights(const T* w_ih, const T* w_hh, const T* b_ih, const T* b_hh, int64_t input, int64_t hidden,
+                int threads = 1)
+      : w_ih(pack_for<Cell, Kind>(w_ih, hidden, input, threads)),
+        w_hh(pack_for<Cell, Kind>(w_hh, hidden, hidden, threads)),
         bias(pack_bias<Cell, T>(b_ih, b_hh, hidden)) {}
+
+  // The biases alone: the other weights are packed block by block as they are used.
+  PackedWeights(const T* b_ih, const T* b_hh, int64_t hidden) : bias(pack_bias<Cell, T>(b_ih, b_hh, hidden)) {}
 
   Buffer<Number> w_ih, w_hh;
   Buffer<T> bias;
@@ -34,25 +38,38 @@ class ForwardWalk {
 
   ForwardWalk(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell, Kind>& weights,
               const ForwardSlice& slice, Member member)
-      : p_(problem), rows_(rows), w_ih_(weights.w_ih.data()), w_hh_(weights.w_hh.data()), bias_(weights.bias.data()),
-        first_(slice.first), last_(slice.last), member_(member), out_(last_ - first_), x_(last_ - first_),
-        h_(last_ - first_), inputs_(last_ - first_, p_.input), states_(last_ - first_, p_.hidden) {}
+      : p_(problem), rows_(rows), weights_(weights), bias_(weights.bias.data()), first_(slice.first),
+        last_(slice.last), member_(member), out_(last_ - first_), x_(last_ - first_), h_(last_ - first_),
+        inputs_(last_ - first_, p_.input), states_(last_ - first_, p_.hidden),
+        ahead_(kExact && last_ - first_ < kTileRows<T> && p_.input >= kInputsWorthwhile && !weights_.w_hh.empty()
+                   ? kRowsAhead
+                   : 0) {}
 
   void walk() {
     for (int64_t step = 0; step < p_.walk.steps; ++step) {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) break;
       point_at(step, running);
+      if (step >= projected_) project(step);
       const int64_t blocks = blocks_of<Cell, T>(p_.hidden);
       for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
+        take_weights(block);
         for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { tile<height.value>(block, row); });
       }
       member_.meet();
       if (member_.is_first()) keep_last(step, running);
+      done_ += running;
     }
   }
 
  private:
+  // Where a slice has fewer rows than a tile, the sums over x are made ahead for the rows of many steps together, so that
+  // each weight that is loaded serves more than them. They are the same sums in the same order.
+  static constexpr int64_t kRowsAhead = 48;
+  static constexpr int64_t kInputsWorthwhile = 4;
+  static constexpr int64_t kSums = Cell::sums * Cell::units * kLanes<T>;  // of a block
+  static constexpr bool kExact = std::is_same_v<Number, T>;
+
   void point_at(int64_t step, int64_t running) {
     const int64_t hidden = p_.hidden, kept = longspan::kept_gates(Cell::cell) * hidden;
     for (int64_t n = 0; n < running; ++n) {
@@ -70,18 +87,71 @@ class ForwardWalk {
     }
   }
 
-  template <int Height>
-  void tile(int64_t block, int64_t first) {
-    constexpr int lanes = kLanes<T>, columns = Cell::sums * Cell::units;
-    constexpr int64_t per_depth = Cell::gates * Cell::units * lanes;
-    const int64_t input = Kind::deep(p_.input), hidden = Kind::deep(p_.hidden);
-    Tile<T, Height, columns> tile;
+  // Point at the weights of a block, packed now where they have not been before.
+  void take_weights(int64_t block) {
+    const int64_t width = Cell::gates * Cell::units * kLanes<T>;
+    const int64_t of_x = Kind::deep(p_.input) * width, of_h = Kind::deep(p_.hidden) * width;
+    w_ih_ = weights_.w_ih.data() + block * of_x;
+    w_hh_ = weights_.w_hh.data() + block * of_h;
+    if constexpr (kExact) {
+      if (!weights_.w_hh.empty()) return;
+      packed_.resize(of_x + of_h);
+      pack_block<Cell>(p_.w_ih, p_.hidden, p_.input, block, packed_.data());
+      pack_block<Cell>(p_.w_hh, p_.hidden, p_.hidden, block, packed_.data() + of_x);
+      w_ih_ = packed_.data();
+      w_hh_ = packed_.data() + of_x;
+    }
+  }
+
+  void project(int64_t step) {
+    if (ahead_ == 0) {
+      projected_ = p_.walk.steps;
+      return;
+    }
+    Buffer<const Number*> x;
+    for (projected_ = step; projected_ < p_.walk.steps; ++projected_) {
+      const int64_t running = rows_.running(projected_, first_, last_);
+      if (static_cast<int64_t>(x.size()) + running > ahead_) break;
+      for (int64_t n = 0; n < running; ++n) x.push_back(inputs_.see(p_.x + rows_(projected_, first_ + n) * p_.input, n));
+    }
+    done_ = 0;
+    const int64_t blocks = blocks_of<Cell, T>(p_.hidden), begin = member_.begin(blocks), end = member_.end(blocks);
+    sums_.resize((end - begin) * ahead_ * kSums);
+    for (int64_t block = begin; block < end; ++block) {
+      take_weights(block);
+      for_tiles<kTileRows<T>>(static_cast<int64_t>(x.size()), [&](auto height, int64_t row) {
+        Tile<T, height.value, Cell::sums * Cell::units> tile;
+        from_input(tile, block, &x[row]);
+        std::memcpy(sums_of(block, row), &tile, sizeof(tile));
+      });
+    }
+  }
+
+  T* sums_of(int64_t block, int64_t row) {
+    return sums_.data() + ((block - member_.begin(blocks_of<Cell, T>(p_.hidden))) * ahead_ + row) * kSums;
+  }
+
+  // The sums over x, with the bias that they begin with.
+  template <int Height, int Columns>
+  void from_input(Tile<T, Height, Columns>& tile, int64_t block, const Number* const* x) const {
+#pragma GCC unroll 16
     for (int r = 0; r < Height; ++r) {
 #pragma GCC unroll 16
-      for (int j = 0; j < columns; ++j) tile.sums[r][j] = load(bias_ + (block * columns + j) * lanes);
+      for (int j = 0; j < Columns; ++j) tile.sums[r][j] = load(bias_ + (block * Columns + j) * kLanes<T>);
     }
-    multiply<typename Cell::FromInput>(tile, &x_[first], w_ih_ + block * input * per_depth, input);
-    multiply<typename Cell::FromHidden>(tile, &h_[first], w_hh_ + block * hidden * per_depth, hidden);
+    multiply<typename Cell::FromInput>(tile, x, w_ih_, Kind::deep(p_.input));
+  }
+
+  template <int Height>
+  void tile(int64_t block, int64_t first) {
+    constexpr int columns = Cell::sums * Cell::units;
+    Tile<T, Height, columns> tile;
+    if (ahead_ > 0) {
+      std::memcpy(&tile, sums_of(block, done_ + first), sizeof(tile));
+    } else {
+      from_input(tile, block, &x_[first]);
+    }
+    multiply<typename Cell::FromHidden>(tile, &h_[first], w_hh_, Kind::deep(p_.hidden));
 #pragma GCC unroll 16
     for (int r = 0; r < Height; ++r) {
 #pragma GCC unroll 16
@@ -112,13 +182,19 @@ class ForwardWalk {
 
   const longspan::Forward<T>& p_;
   const Rows& rows_;
-  const Number *w_ih_, *w_hh_;
+  const PackedWeights<T, Cell, Kind>& weights_;
   const T* bias_;
   int64_t first_, last_;
   Member member_;
   Buffer<RowOut<T>> out_;
   Buffer<const Number*> x_, h_;
   Kind inputs_, states_;
+  int64_t ahead_;          // rows that are projected together, or none
+  int64_t projected_ = 0;  // up to which step
+  int64_t done_ = 0;       // rows that have been used of them
+  Buffer<T> sums_;
+  const Number *w_ih_ = nullptr, *w_hh_ = nullptr;  // of the block at hand
+  Buffer<Number> packed_;
 };
 
 template <class T, class Cell, class Kind>
@@ -137,10 +213,16 @@ void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell, K
   });
 }
 
+// Up to so many steps it costs less to pack a block each time than to write all of them to memory and read them again.
+inline constexpr int64_t kFewSteps = 3;
+
 template <class T, class Cell, class Kind = Exact<T>>
-void forward(const longspan::Forward<T>& problem) {
-  forward(problem, PackedWeights<T, Cell, Kind>(problem.w_ih, problem.w_hh, problem.b_ih, problem.b_hh, problem.input,
-                                                problem.hidden));
+void forward(const longspan::Forward<T>& p) {
+  using Weights = PackedWeights<T, Cell, Kind>;
+  if constexpr (std::is_same_v<Kind, Exact<T>>) {
+    if (p.walk.steps <= kFewSteps) return forward(p, Weights(p.b_ih, p.b_hh, p.hidden));
+  }
+  forward(p, Weights(p.w_ih, p.w_hh, p.b_ih, p.b_hh, p.input, p.hidden, p.threads));
 }
 
 }  // namespace LONGSPAN_ISA

@@ -109,23 +109,23 @@ class WeightGradient {
     });
   }
 
-  // Add to (G H, depth), as torch has it.
-  void unpack(T* to) const {
-    for (int64_t block = 0; block < blocks_of<Cell, T>(hidden_); ++block) {
+  // The sum of several, (G H, depth) as torch has it.
+  static void unpack(const std::vector<const WeightGradient*>& parts, T* to, int threads) {
+    const WeightGradient& one = *parts.front();
+    for_shares(blocks_of<Cell, T>(one.hidden_), one.values_.size() * parts.size(), threads, [&](int64_t block) {
       for (int j = 0; j < Which::count; ++j) {
         const int64_t unit = (block * Cell::units + j % Cell::units) * lanes;
-        const int64_t row = j / Cell::units * hidden_ + unit;
-        for (int64_t first = 0; first < depth_; first += kRun) {
-          unpack(at(block, first) + j * lanes, to + row * depth_ + first, std::min<int64_t>(lanes, hidden_ - unit),
-                 std::min<int64_t>(kRun, depth_ - first));
+        if (unit >= one.hidden_) continue;
+        T* const rows = to + (j / Cell::units * one.hidden_ + unit) * one.depth_;
+        const int count = static_cast<int>(std::min<int64_t>(lanes, one.hidden_ - unit));
+        for (int64_t first = 0; first < one.depth_; first += lanes) {
+          unpack(parts, block, first, j, rows + first, count);
         }
       }
-    }
+    });
   }
 
  private:
-  static constexpr int64_t kRun = 16;
-
   T* at(int64_t block, int64_t first) { return values_.data() + (block * depth_ + first) * width; }
   const T* at(int64_t block, int64_t first) const { return values_.data() + (block * depth_ + first) * width; }
 
@@ -151,11 +151,16 @@ class WeightGradient {
     }
   }
 
-  // A square of numbers at a time, so that rows are written in runs.
-  void unpack(const T* from, T* to, int64_t units, int64_t depths) const {
-    for (int64_t unit = 0; unit < units; ++unit) {
-      for (int64_t k = 0; k < depths; ++k) to[unit * depth_ + k] += from[k * width + unit];
+  static void unpack(const std::vector<const WeightGradient*>& parts, int64_t block, int64_t first, int j, T* to,
+                     int count) {
+    const int64_t depth = parts.front()->depth_;
+    const int size = static_cast<int>(std::min<int64_t>(lanes, depth - first));
+    Vector<T> square[lanes]{};
+    for (const WeightGradient* part : parts) {
+      for (int k = 0; k < size; ++k) square[k] += load(part->at(block, first + k) + j * lanes);
     }
+    transpose<T>(square);
+    for (int unit = 0; unit < count; ++unit) store(to + unit * depth, square[unit], size);
   }
 
   int64_t hidden_, depth_;

@@ -149,4 +149,34 @@ inline Vector<float> quotient(Vector<float> a, Vector<float> b) {
 
 inline Vector<double> quotient(Vector<double> a, Vector<double> b) { return a / b; }
 
+// Turn a square of numbers, one vector a row, on its diagonal.
+template <class T>
+inline void transpose(Vector<T>* rows) {
+  constexpr int lanes = kLanes<T>;
+#if defined(__GNUC__) && !defined(__clang__)
+  using Integer = typename Simd<T>::Integer;
+#pragma GCC unroll 8
+  for (int half = lanes / 2; half > 0; half /= 2) {
+    Integer low, high;
+    for (int lane = 0; lane < lanes; ++lane) {
+      low[lane] = lane & half ? lanes + lane - half : lane;
+      high[lane] = lane & half ? lanes + lane : lane + half;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) {
+      if (i & half) continue;
+      const Vector<T> a = rows[i], b = rows[i + half];
+      rows[i] = __builtin_shuffle(a, b, low);
+      rows[i + half] = __builtin_shuffle(a, b, high);
+    }
+  }
+#else
+  Vector<T> turned[lanes];
+  for (int i = 0; i < lanes; ++i) {
+    for (int lane = 0; lane < lanes; ++lane) turned[lane][i] = rows[i][lane];
+  }
+  for (int i = 0; i < lanes; ++i) rows[i] = turned[i];
+#endif
+}
+
 }  // namespace LONGSPAN_ISA

@@ -72,8 +72,9 @@ struct Plan {
   int slices, members;
 };
 
-// A thread does well with a slice of its own where this many rows or more use each weight that it loads.
-inline constexpr int64_t kRowsWorthwhile = 6;
+// A thread does well with a slice of its own where so many rows use each weight that it loads: from its second cache, and
+// from beyond it.
+inline constexpr int64_t kRowsNear = 2, kRowsFar = 24;
 // Weights of this many bytes stay in the second cache of one core.
 inline constexpr int64_t kCachedBytes = 768 << 10;
 // A team waits for its slowest member at every step: below this many multiplications a step one thread is quicker.
@@ -82,17 +83,12 @@ inline constexpr int64_t kStepWorthwhile = 1 << 16;
 // `divisible`: into how many shares the units can be cut; `per_row`: multiplications of a row and step.
 template <class T>
 Plan plan(int64_t batch, int64_t divisible, int64_t per_row, int threads) {
-  const int most = static_cast<int>(std::min<int64_t>(threads, divisible));
-  const bool cached = per_row * static_cast<int64_t>(sizeof(T)) <= kCachedBytes;
-  int members = 1;
-  if (!cached) {
-    members = most;
-  } else if (batch < kRowsWorthwhile * threads) {
-    const int slices = static_cast<int>(std::max<int64_t>(1, batch / kRowsWorthwhile));
-    members = std::min(most, threads / slices);
+  const int64_t wanted = per_row * static_cast<int64_t>(sizeof(T)) <= kCachedBytes ? kRowsNear : kRowsFar;
+  int64_t members = 1;
+  if (batch < wanted * threads && batch * per_row >= kStepWorthwhile) {
+    members = std::min(divisible, threads / std::max<int64_t>(1, batch / wanted));
   }
-  if (batch * per_row < kStepWorthwhile) members = 1;
-  return {static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(threads / members, batch))), members};
+  return {static_cast<int>(std::max<int64_t>(1, std::min(threads / members, batch))), static_cast<int>(members)};
 }
 
 // Call `work(slice, member)` in a thread for each member of each slice.

@@ -311,7 +311,6 @@ class VariantBackwardSlice {
 template <class T, class Cell>
 void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   const longspan::Backward<T>& p = problem.plain;
-  const int64_t all = Cell::gates * p.hidden;
   const Rows rows(p.walk);
   const VariantBackwardWeights<T, Cell> weights(problem);
   const int parts = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(p.threads, p.walk.batch)));
@@ -320,10 +319,7 @@ void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   for_numbered_slices(rows, p.walk.batch, p.threads, [&](int part, int64_t first, int64_t last) {
     VariantBackwardSlice<T, Cell>(problem, rows, weights, products[part], part, first, last).walk();
   });
-  if (p.grad_w_ih != nullptr) std::fill_n(p.grad_w_ih, all * p.input, T(0));
-  std::fill_n(p.grad_w_hh, all * problem.variant.output, T(0));
-  if (p.grad_b_ih != nullptr) std::fill_n(p.grad_b_ih, all, T(0));
-  for (const VariantProducts<T, Cell>& of_slice : products) of_slice.unpack();
+  VariantProducts<T, Cell>::unpack(products);
 }
 
 template <class T>

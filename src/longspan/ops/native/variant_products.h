@@ -45,10 +45,20 @@ class VariantProducts {
     });
   }
 
-  void unpack() const {
-    if (p_.grad_w_ih != nullptr) w_ih.unpack(p_.grad_w_ih);
-    w_hh.unpack(p_.grad_w_hh);
-    if (p_.grad_b_ih != nullptr) bias.template unpack<typename Cell::FromInput>(p_.grad_b_ih);
+  // The gradients of all slices together, as torch has them.
+  static void unpack(const std::deque<VariantProducts>& slices) {
+    const longspan::Backward<T>& p = slices.front().p_;
+    std::vector<const decltype(w_ih)*> of_w_ih;
+    std::vector<const decltype(w_hh)*> of_w_hh;
+    for (const VariantProducts& slice : slices) {
+      of_w_ih.push_back(&slice.w_ih);
+      of_w_hh.push_back(&slice.w_hh);
+    }
+    if (p.grad_w_ih != nullptr) decltype(w_ih)::unpack(of_w_ih, p.grad_w_ih, p.threads);
+    decltype(w_hh)::unpack(of_w_hh, p.grad_w_hh, p.threads);
+    if (p.grad_b_ih == nullptr) return;
+    std::fill_n(p.grad_b_ih, Cell::gates * p.hidden, T(0));
+    for (const VariantProducts& slice : slices) slice.bias.template unpack<typename Cell::FromInput>(p.grad_b_ih);
   }
 
  private:
