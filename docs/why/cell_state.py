@@ -1,4 +1,4 @@
-"""Draw what two sequences that differ in one early symbol leave in a trained cell; run when the documentation is built."""
+"""Draw what two sequences that differ in one symbol leave in a trained cell; run when the documentation is built."""
 
 import matplotlib.pyplot as plt
 import torch
@@ -30,9 +30,8 @@ figure, rows = plt.subplots(3, 1, figsize=(7, 5), sharex=True, layout="constrain
 steps = range(len(TEXT))
 for number, (name, colour) in enumerate((("X first", X), ("Y first", Y))):
     rows[0].plot(steps, states["c"][number][:, unit], color=colour, linewidth=1.8)
-    rows[0].annotate(
-        name, (len(TEXT) - 1, states["c"][number][-1, unit]), (6, 0), textcoords="offset points", color=colour, va="center"
-    )
+    end = len(TEXT) - 1, states["c"][number][-1, unit]
+    rows[0].annotate(name, end, (6, 0), textcoords="offset points", color=colour, va="center")
     rows[1].plot(steps, states["i"][number][:, unit], color=colour, linewidth=1.2)
     rows[2].plot(steps, states["f"][number][:, unit], color=colour, linewidth=1.2)
 for row, title in zip(rows, ("cell state c", "input gate i", "forget gate f"), strict=True):

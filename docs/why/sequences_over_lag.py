@@ -38,11 +38,12 @@ for cell, (name, colour, marker, aside) in CELLS.items():
         else:
             axes.plot(place, limit * 1.35, color=colour, marker=marker, fillstyle="none", linestyle="none")
 axes.axhline(limit, color="#767676", linewidth=0.8, linestyle=":")
-axes.annotate("failed: most seeds needed more", (0.01, limit * 1.35), xycoords=("axes fraction", "data"), va="center",
-              color="#767676", fontsize="small")  # fmt: skip
+where = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "top"}
+axes.text(0.99, limit * 0.95, "the limit; failures are above it", color="#767676", fontsize="small", **where)
 lags = sorted({lag for each in seen.values() for lag in each})
 axes.set(xscale="log", yscale="log", xlabel="length of the shortest sequence, steps", ylabel="sequences to success")
 axes.set_xticks(lags, [str(lag) for lag in lags])
+axes.set_yticks([3_000, 10_000, 30_000], ["3,000", "10,000", "30,000"])
 axes.minorticks_off()
 axes.spines[["top", "right"]].set_visible(False)
-axes.legend(frameon=False, fontsize="small")
+axes.legend(frameon=False, fontsize="small", loc="lower right")
