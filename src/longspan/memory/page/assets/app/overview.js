@@ -120,7 +120,7 @@ function showGradient(report) {
     lines.push({ name: "this network", ending: `this ${cellName(report.facts)}`, values: on(gradient), low: on(gradient, "lower"), high: on(gradient, "upper"), colour: "accent", width: 2.6 });
   }
   const span = report.spans.find((each) => each.name === "gradient_span");
-  const summary = !gradient ? stateless : span.endless ? "It stays above one hundredth as far back as the sequences go." : span.steps === null ? "" : `It falls below one hundredth after ${inSteps(span.steps)}.`;
+  const summary = !gradient ? stateless : span.endless || span.atLeast ? "It stays above one hundredth as far back as the sequences go." : span.steps === null ? "" : `It falls below one hundredth after ${inSteps(span.steps)}.`;
   drawChart(figure, {
     title: "Gradient by lag, G(k)",
     label: `Gradient by lag on a logarithmic axis. ${summary}`,
