@@ -42,7 +42,7 @@ def chosen(options: argparse.Namespace) -> list[Run]:
     return [
         run
         for run in runs
-        if (not options.only or any(run.experiment.startswith(name) for name in options.only))
+        if (not options.only or any(f"{run.experiment},".startswith(f"{name},") for name in options.only))
         and (not options.cell or run.contestant in options.cell)
     ]
 
@@ -54,7 +54,9 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--full", action="store_true", help="run everything, and not a subset")
     parser.add_argument("--mode", nargs="+", choices=MODES, help="run these modes")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="experiments whose name begins so: 1, 2a, '4, T=100'")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="experiments, by the first parts of their names: 1, 2a, '4, T=100'"
+    )
     parser.add_argument("--cell", nargs="+", metavar="CELL", help="contestants: lstm, gru, rnn, feedforward, ...")
     parser.add_argument("--seeds", type=int, help="seeds of each contestant (five; in 1997 mode the paper's number)")
     parser.add_argument("--processes", type=int, default=2, help="runs at a time, one thread each (2)")

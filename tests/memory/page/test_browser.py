@@ -1,7 +1,5 @@
-"""The page in a real browser: it opens fast and silently, and answers to mouse, keys and changes."""
+"""The page in a real browser: it opens silently, and answers to mouse, keys and changes."""
 
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +13,8 @@ from tests.estimators.small import ragged, signs
 from tests.memory.page.browsers import find_browser, how_to_launch
 from tests.memory.page.reports import a_report, fitted
 
-SLOW = 5.0
-"""Times as long as on a quiet machine that opening may take where tests run side by side."""
+PATIENCE = 120_000
+"""Milliseconds to wait for anything: a busy machine is slow, and that is not what is tested here."""
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +22,7 @@ def browser() -> Iterator[Browser]:
     executable = find_browser()
     if executable is None:
         pytest.skip("no Chromium was found: run `make browser`, or name one in LONGSPAN_BROWSER")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(**how_to_launch(executable))
         yield opened
@@ -34,7 +33,6 @@ class Opened(NamedTuple):
     page: Page
     complaints: list[str]
     requests: list[str]
-    seconds: float
 
 
 Open = Callable[..., Opened]
@@ -47,15 +45,15 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     def opening(report: Any, **options: Any) -> Opened:
         path = write(report, tmp_path / "report.html")
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page, complaints, requests = context.new_page(), [], []
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(f"{error}"))
         page.on("request", lambda request: requests.append(request.url))
-        began = time.perf_counter()
         page.goto(path.as_uri())
-        page.wait_for_selector("html[data-ready]", timeout=20_000)
-        return Opened(page, complaints, requests, time.perf_counter() - began)
+        page.wait_for_selector("html[data-ready]")
+        return Opened(page, complaints, requests)
 
     yield opening
     for context in contexts:
@@ -75,12 +73,10 @@ def report() -> Any:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_opens_without_a_complaint_and_without_a_request(open_page: Open, report: Any, scheme: Any) -> None:
-    page, complaints, requests, seconds = open_page(report, color_scheme=scheme)
+    page, complaints, requests = open_page(report, color_scheme=scheme)
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     assert len([url for url in requests if url.startswith("file:")]) == 1
-    assert seconds < 2.0 * SLOW
-    sys.stdout.write(f"opened in {seconds:.2f} s\n")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (max(map(int, paper[4:-1].split(","))) < 60) == (scheme == "dark")
 
@@ -249,7 +245,7 @@ def test_a_held_gate_shows_in_the_cell_and_changes_the_answer(open_page: Open, r
 
 @pytest.mark.parametrize("cell", ["gru", "rnn", "feedforward"])
 def test_what_another_cell_does_not_have_is_left_out_and_said(open_page: Open, cell: str) -> None:
-    page, complaints, _, _ = open_page(classifier_report(cell=cell))
+    page, complaints, _ = open_page(classifier_report(cell=cell))
     assert complaints == []
     text = page.locator("main").inner_text()
     said = {
@@ -271,7 +267,7 @@ def test_a_network_that_is_too_large_is_shown_as_it_was_recorded(open_page: Open
     from longspan.memory.page import _explorer
 
     monkeypatch.setattr(_explorer, "LARGEST", 10)
-    page, complaints, _, _ = open_page(classifier_report(num_layers=2))
+    page, complaints, _ = open_page(classifier_report(num_layers=2))
     assert complaints == []
     assert "What-if is for smaller networks" in page.locator("#whatif").inner_text()
     page.locator("#scrub").focus()
@@ -287,7 +283,7 @@ def test_pages_of_other_tasks_open_and_move(open_page: Open, kind: str) -> None:
     X = ragged()
     targets = None if kind == "encode" else [x[0] for x in X]
     report = a_report(fitted(kind, X=X, y=targets), X, targets)
-    page, complaints, _, _ = open_page(report)
+    page, complaints, _ = open_page(report)
     page.locator("#scrub").focus()
     page.keyboard.press("ArrowLeft")
     assert complaints == []
@@ -296,14 +292,14 @@ def test_pages_of_other_tasks_open_and_move(open_page: Open, kind: str) -> None:
 def test_steps_that_each_have_an_answer_are_shown_with_what_is_right(open_page: Open) -> None:
     X = ragged()
     y = [np.where(x[:, 0] > 0, "up", "down") for x in X]
-    page, complaints, _, _ = open_page(a_report(fitted(X=X, y=y, per_step=True), X, y))
+    page, complaints, _ = open_page(a_report(fitted(X=X, y=y, per_step=True), X, y))
     assert complaints == []
     assert "What it says at each step" in page.locator("#x-prediction").inner_text()
     assert f"right: {y[0][-1]}" in page.locator("#x-prediction .readout").inner_text()
 
 
 def test_the_page_fits_a_phone(open_page: Open, report: Any) -> None:
-    page, complaints, _, _ = open_page(report, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    page, complaints, _ = open_page(report, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
     assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     small = page.evaluate(
@@ -314,7 +310,7 @@ def test_the_page_fits_a_phone(open_page: Open, report: Any) -> None:
 
 
 def test_colours_can_be_switched(open_page: Open, report: Any) -> None:
-    page, complaints, _, _ = open_page(report, color_scheme="light")
+    page, complaints, _ = open_page(report, color_scheme="light")
     button = page.locator("#theme")
     papers = []
     for _ in range(3):
@@ -330,7 +326,7 @@ def test_text_from_people_runs_nowhere(open_page: Open) -> None:
     y = np.where(signs(X), hostile, "plain")
     model = fitted(X=X, y=y)
     facts = a_report(model, X, y).facts | {"feature_names": [hostile, "b"], "estimator": hostile}
-    page, complaints, _, _ = open_page(a_report(model, X, y, facts=facts, advice=f"{hostile} decides."))
+    page, complaints, _ = open_page(a_report(model, X, y, facts=facts, advice=f"{hostile} decides."))
     assert complaints == []
     assert page.title() != "run"
     assert page.locator("img").count() == 0
