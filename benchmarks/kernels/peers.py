@@ -15,6 +15,9 @@ import longspan.nn
 from benchmarks.kernels.problems import Data
 
 LONGSPAN, TORCH, PACKED, ONNX, JAX = "longspan", "torch", "torch packed", "onnxruntime", "jax"
+_TOO_MUCH = 3e9
+"""Bytes from which on the packed path is no contestant on a dense batch: it would take seconds to minutes a call."""
+
 Call = Callable[[], Any]
 """Computes once, and returns the output, or the output and the gradients by name."""
 
@@ -69,7 +72,15 @@ def trainers(data: Data) -> dict[str, Call]:
         calls[TORCH] = trainer(loaded(nn.LSTM, data), data)
         if JAX not in missing() and data.x.dtype == torch.float32:
             calls[JAX] = jax_call(data, training=True)
+    if data.problem.lengths is None and _written_by_packed(data) > _TOO_MUCH:
+        return calls
     return calls | {PACKED: trainer(loaded(nn.LSTM, data), data, packed=True)}
+
+
+def _written_by_packed(data: Data) -> int:
+    """Return the bytes of zeros that torch's packed path writes on the way back: at each step as much as all gates."""
+    rows = data.problem.batch * data.problem.steps
+    return data.problem.steps * rows * 4 * data.problem.hidden * data.x.element_size()
 
 
 def runners(data: Data) -> dict[str, Call]:

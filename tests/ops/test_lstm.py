@@ -64,10 +64,7 @@ def options_for(oracle: dict, state: int) -> tuple[dict, list[dict]]:
 
 def pack_zones(zones: dict[str, list[np.ndarray]]) -> Zoneout:
     """Zoneout masks go by the step of the walk, so they are the same in both directions."""
-    packed = {
-        name: pack_sequence([torch.tensor(part, dtype=torch.float64) for part in zone]).data
-        for name, zone in zones.items()
-    }
+    packed = {name: pack_sequence([torch.tensor(part) for part in zone]).data.bool() for name, zone in zones.items()}
     return Zoneout(**packed)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, library
 
 from longspan import nn, ops
 from longspan.errors import DataError
-from longspan.ops import LSTMState, LSTMWeights, Zoneout, _native, lstm
+from longspan.ops import KernelPath, LSTMState, LSTMWeights, Zoneout, _native, _paths, lstm
 
 pytestmark = pytest.mark.skipif(not _native.instruction_sets(), reason="the native kernels are not built")
 
@@ -48,7 +48,6 @@ class Problem(NamedTuple):
             rows=cast(self.rows),
             state=LSTMState(*map(cast, self.state)),
             weights={name: cast(weight) for name, weight in self.weights.items()},
-            zoneout=None if self.zoneout is None else Zoneout(*map(cast, self.zoneout)),
             mask=cast(self.mask),
         )
 
@@ -64,7 +63,7 @@ def draw(parts: Parts, lengths: list[int], inputs: int, hidden: int, seed: int =
         return scale * torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     def chosen(*shape: int, share: float) -> Tensor:
-        return (torch.rand(*shape, generator=generator, dtype=torch.float64) < share).double()
+        return torch.rand(*shape, generator=generator, dtype=torch.float64) < share
 
     count, rows, blocks = len(lengths), sum(lengths), 3 if parts.coupled else 4
     output, scale = parts.projection or hidden, 1 / hidden**0.5
@@ -89,7 +88,7 @@ def draw(parts: Parts, lengths: list[int], inputs: int, hidden: int, seed: int =
         "mask": Zoneout(h=chosen(rows, output, share=0.2), c=chosen(rows, hidden, share=0.3)),
         "mask of h": Zoneout(h=chosen(rows, output, share=0.2), c=0.0),
     }[parts.zoneout]
-    mask = chosen(count, output, share=0.7) / 0.7 if parts.mask else None
+    mask = chosen(count, output, share=0.7).double() / 0.7 if parts.mask else None
     state = LSTMState(h=normal(count, output), c=normal(count, hidden))
     return Problem(lengths, normal(rows, inputs), state, weights, zoneout, mask, parts.coupled)
 
@@ -98,6 +97,8 @@ def values_and_gradients(problem: Problem, *, reverse: bool, trace: bool) -> lis
     """Outputs, and the gradients of input, state and weights where every output weighs differently."""
     leaves = [t.clone().requires_grad_() for t in (problem.rows, *problem.state, *problem.weights.values())]
     rows, h, c, *weights = leaves
+    taken: list[KernelPath] = []
+    token = _paths._seen.set(taken)
     output, state, _ = lstm(
         rows,
         batch_sizes(problem.lengths),
@@ -109,6 +110,8 @@ def values_and_gradients(problem: Problem, *, reverse: bool, trace: bool) -> lis
         reverse=reverse,
         trace=trace,
     )
+    _paths._seen.reset(token)
+    assert [path.kernel for path in taken] == ["steps" if trace else "native"]
     outputs = (output, *state)
     loss = sum((torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out) * out).sum() for out in outputs)
     return [*(out.detach() for out in outputs), *torch.autograd.grad(loss, leaves)]
@@ -262,13 +265,11 @@ def test_nan_stays_in_its_sequence() -> None:
 @pytest.mark.parametrize("parts", [ALL, Parts(), Parts(coupled=True, bias=False)], ids=["all", "plain", "coupled"])
 def test_operator_keeps_torchs_rules(parts: Parts) -> None:
     problem = draw(parts, [3, 2], 2, 3)
-    normalised = "w_ln_hh" in problem.weights
     weights = LSTMWeights(**{name: weight.requires_grad_() for name, weight in problem.weights.items()})
-    rows = torch.randn(5, len(weights.w_hh), dtype=torch.float64) if normalised else problem.rows
-    first = (None, weights.w_hh, None, None) if normalised else weights[:4]
     zones = tuple(problem.zoneout or (None, None))
-    extra = (weights.w_hr, weights.w_ch, weights.w_ln_hh, weights.w_ln_c, weights.b_ln_c, problem.mask, *zones)
-    arguments = (rows.requires_grad_(), batch_sizes([3, 2]), *problem.state, *first, *extra)
+    normalised = (weights.w_ln_ih, weights.w_ln_hh, weights.w_ln_c, weights.b_ln_c)
+    extra = (weights.w_hr, weights.w_ch, *normalised, problem.mask, *zones)
+    arguments = (problem.rows.requires_grad_(), batch_sizes([3, 2]), *problem.state, *weights[:4], *extra)
     library.opcheck(torch.ops.longspan.lstm_variant.default, (*arguments, 0.0, 0.0, problem.coupled, False, True))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from longspan import ops
 from longspan.errors import ParameterError, ShapeError
 from longspan.nn._layout import spread
 from longspan.nn._recurrent import check_positive
@@ -108,16 +109,22 @@ class Pooling(nn.Module):
                 f"the input has {rows.shape[-1]} features, but the pooling takes {self.input_size}.\n"
                 f"  Pass the output_size of the module below as input_size."
             )
-        pooled = torch.cat([self._pool(part, rows, batch_sizes) for part in self.kind.split("+")], dim=-1)
+        pooled = torch.cat(self._pool(rows, batch_sizes), dim=-1)
         return pooled if input.unsorted_indices is None else pooled.index_select(0, input.unsorted_indices)
 
-    def _pool(self, part: str, rows: Tensor, batch_sizes: Tensor) -> Tensor:
-        if part == "attention":
-            return cast(Tensor, self.attention(rows, batch_sizes))
-        if part == "mean":
-            return sum_steps(rows, batch_sizes) / _lengths(rows, batch_sizes)
-        if part == "max":
-            return _max_steps(rows, batch_sizes)
+    def _pool(self, rows: Tensor, batch_sizes: Tensor) -> list[Tensor]:
+        parts = self.kind.split("+")
+        total, largest = ops.pool_steps(rows, batch_sizes, total="mean" in parts, largest="max" in parts)
+        found = {"max": largest}
+        if total is not None:
+            found["mean"] = total / sequence_lengths(batch_sizes).to(rows.device, rows.dtype).unsqueeze(1)
+        if "last" in parts:
+            found["last"] = self._last(rows, batch_sizes)
+        if "attention" in parts:
+            found["attention"] = self.attention(rows, batch_sizes)
+        return [cast(Tensor, found[part]) for part in parts]
+
+    def _last(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
         last = _last_steps(rows, batch_sizes)
         if not self.bidirectional:
             return last
@@ -140,27 +147,15 @@ class _Attention(nn.Module):
     def forward(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
         score = self.score(torch.tanh(self.hidden(rows)))
         # Shifting a sequence's scores by their maximum changes nothing but keeps exp from overflowing.
-        highest = _max_steps(score.detach(), batch_sizes)
-        weight = torch.exp(score - spread(highest, batch_sizes))
+        _, highest = ops.pool_steps(score.detach(), batch_sizes, total=False)
+        weight = torch.exp(score - spread(cast(Tensor, highest), batch_sizes))
         return sum_steps(weight * rows, batch_sizes) / sum_steps(weight, batch_sizes)
-
-
-def _lengths(rows: Tensor, batch_sizes: Tensor) -> Tensor:
-    return sequence_lengths(batch_sizes).to(rows.device, rows.dtype).unsqueeze(1)
 
 
 def _last_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     if is_dense(batch_sizes):
         return rows[-int(batch_sizes[0]) :]
     return rows.index_select(0, last_rows(batch_sizes).to(rows.device))
-
-
-def _max_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
-    if is_dense(batch_sizes):
-        return rows.view(batch_sizes.numel(), -1, rows.shape[-1]).amax(0)
-    packed = PackedSequence(rows, batch_sizes)
-    padded, _ = nn.utils.rnn.pad_packed_sequence(packed, padding_value=-float("inf"))
-    return padded.amax(0)
 
 
 def sum_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
@@ -185,29 +180,4 @@ def sum_steps(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     tensor([[4.],
             [2.]])
     """
-    total: Tensor = _SumInPairs.apply(rows, batch_sizes)  # type: ignore[no-untyped-call]
-    return total
-
-
-class _SumInPairs(torch.autograd.Function):
-    """Pairwise sums from the first step on; where a sequence has ended, a zero is added, which changes no bit."""
-
-    @staticmethod
-    def forward(rows: Tensor, batch_sizes: Tensor) -> Tensor:
-        if is_dense(batch_sizes):
-            steps = rows.view(batch_sizes.numel(), -1, rows.shape[-1])
-        else:
-            steps = nn.utils.rnn.pad_packed_sequence(PackedSequence(rows, batch_sizes))[0]
-        while len(steps) > 1:
-            odd = steps[-1:] if len(steps) % 2 else steps[:0]
-            pairs = len(steps) // 2 * 2
-            steps = torch.cat([steps[0:pairs:2] + steps[1:pairs:2], odd])
-        return steps[0]
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.batch_sizes = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return spread(grad, ctx.batch_sizes), None
+    return cast(Tensor, ops.pool_steps(rows, batch_sizes, largest=False)[0])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from longspan.nn._recurrent import check_positive
-from longspan.ops import is_dense, sequence_lengths
+from longspan.ops import is_dense, row_index, sequence_lengths
 
 
 class ConvStem(nn.Module):
@@ -62,40 +62,73 @@ class ConvStem(nn.Module):
 
     def forward(self, input: PackedSequence) -> PackedSequence:
         """Return the steps that the stem makes, `channels` features each, packed in the same order."""
-        lengths = sequence_lengths(input.batch_sizes)
-        dense = is_dense(input.batch_sizes)
-        steps = _channels_first(input, dense)
-        for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
-            here = None if dense else _within(lengths, steps.device)
-            steps = F.relu(_normalise(convolution(steps), cast(nn.BatchNorm1d, norm), here))
-            if stride > 1:
-                steps = F.max_pool1d(steps, min(stride, steps.shape[-1]), ceil_mode=True)
-                lengths = -(-lengths // stride)
-        return input._replace(data=_packed_rows(steps, lengths, dense), batch_sizes=_batch_sizes(lengths))
+        packed = input._replace(sorted_indices=None, unsorted_indices=None)
+        for number, (norm, stride) in enumerate(zip(self.norms, self.strides, strict=True)):
+            packed = self._block(packed, self.convolutions[number], cast(nn.BatchNorm1d, norm), stride)
+        return input._replace(data=packed.data, batch_sizes=packed.batch_sizes)
+
+    def _block(
+        self, packed: PackedSequence, convolution: nn.Module, norm: nn.BatchNorm1d, stride: int
+    ) -> PackedSequence:
+        sizes = packed.batch_sizes
+        steps = convolution(_padded(packed.data, sizes).transpose(1, 2))
+        rows = F.relu(_batch_norm(_rows(steps.transpose(1, 2), sizes), norm))
+        if stride == 1:
+            return PackedSequence(rows, sizes)
+        # Relu leaves nothing below the zeros beyond the end of a sequence.
+        steps = _padded(rows, sizes).transpose(1, 2)
+        steps = F.max_pool1d(steps, min(stride, steps.shape[-1]), ceil_mode=True)
+        sizes = _batch_sizes(-(-sequence_lengths(sizes) // stride))
+        return PackedSequence(_rows(steps.transpose(1, 2), sizes), sizes)
 
 
-def _channels_first(packed: PackedSequence, dense: bool) -> Tensor:
-    """Return (B, features, T), zero beyond the end of each sequence."""
-    if dense:
-        block = packed.data.view(packed.batch_sizes.numel(), -1, packed.data.shape[-1])
-    else:
-        block = pad_packed_sequence(PackedSequence(packed.data, packed.batch_sizes))[0]
-    return block.permute(1, 2, 0)
+def _padded(rows: Tensor, batch_sizes: Tensor) -> Tensor:
+    """Return (B, T, features), zero beyond the end of each sequence."""
+    steps, batch = len(batch_sizes), int(batch_sizes[0])
+    if is_dense(batch_sizes):
+        return rows.view(steps, batch, -1).transpose(0, 1)
+    return cast(Tensor, _Put.apply(rows, _places(batch_sizes, rows.device), batch * steps)).view(batch, steps, -1)  # type: ignore[no-untyped-call]
 
 
-def _within(lengths: Tensor, device: torch.device) -> Tensor:
-    """Return (B, T): whether a step lies within its sequence."""
-    return (torch.arange(int(lengths[0])) < lengths[:, None]).to(device)
+def _rows(block: Tensor, batch_sizes: Tensor) -> Tensor:
+    """Return the packed rows of (B, T, features)."""
+    if is_dense(batch_sizes):
+        return block.transpose(0, 1).reshape(-1, block.shape[-1])
+    flat = block.reshape(-1, block.shape[-1])
+    return cast(Tensor, _Take.apply(flat, _places(batch_sizes, block.device)))  # type: ignore[no-untyped-call]
 
 
-def _normalise(steps: Tensor, norm: nn.BatchNorm1d, within: Tensor | None) -> Tensor:
-    """Normalise each channel over the steps of all sequences; beyond their ends there is zero."""
-    if within is None:
-        return _batch_norm(steps, norm)
-    rows = steps.transpose(1, 2)
-    normalised = rows.new_zeros(rows.shape)
-    normalised[within] = _batch_norm(rows[within], norm)
-    return normalised.transpose(1, 2)
+def _places(batch_sizes: Tensor, device: torch.device) -> Tensor:
+    """Return where in the rows of a padded (B, T) block each packed row is."""
+    step, sequence, _ = row_index(batch_sizes)
+    return (sequence * len(batch_sizes) + step).to(device)
+
+
+class _Take(torch.autograd.Function):
+    """Rows by index, each at most once; what torch does for rows that may come twice takes longer on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.count = len(values)
+        return values.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _Put.apply(grad, *ctx.saved_tensors, ctx.count), None  # type: ignore[no-untyped-call]
+
+
+class _Put(torch.autograd.Function):
+    """The opposite: rows to their places among `count`, the others of which are zero."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, index: Tensor, count: int) -> Tensor:
+        ctx.save_for_backward(index)
+        return rows.new_zeros(count, rows.shape[1]).index_copy_(0, index, rows)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _Take.apply(grad, *ctx.saved_tensors), None, None  # type: ignore[no-untyped-call]
 
 
 def _batch_norm(values: Tensor, norm: nn.BatchNorm1d) -> Tensor:
@@ -103,13 +136,6 @@ def _batch_norm(values: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     if values.numel() > values.shape[1]:
         return cast(Tensor, norm(values))
     return F.batch_norm(values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-
-
-def _packed_rows(steps: Tensor, lengths: Tensor, dense: bool) -> Tensor:
-    block = steps.permute(2, 0, 1)
-    if dense:
-        return block.reshape(-1, block.shape[-1])
-    return block[_within(lengths, steps.device).T]
 
 
 def _batch_sizes(lengths: Tensor) -> Tensor:

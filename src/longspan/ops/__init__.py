@@ -1,5 +1,6 @@
 """One recurrent layer in one direction: reference equations, and ops over packed rows."""
 
+from longspan.ops._native import draw_mask
 from longspan.ops._paths import Explanation, KernelPath, explain
 from longspan.ops.gru import gru
 from longspan.ops.lstm import lstm
@@ -11,6 +12,7 @@ from longspan.ops.packing import (
     row_index,
     sequence_lengths,
 )
+from longspan.ops.pooling import pool_steps
 from longspan.ops.reference import ABLATIONS, gru_step, lstm1997_step, lstm_step, rnn_step
 from longspan.ops.rnn import rnn
 from longspan.ops.state import (
@@ -41,6 +43,7 @@ __all__ = [
     "RNNWeights",
     "Zoneout",
     "dense_batch_sizes",
+    "draw_mask",
     "explain",
     "gru",
     "gru_step",
@@ -49,6 +52,7 @@ __all__ = [
     "lstm",
     "lstm1997_step",
     "lstm_step",
+    "pool_steps",
     "reversal_index",
     "rnn",
     "rnn_step",

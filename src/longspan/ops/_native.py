@@ -14,10 +14,10 @@ from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor, library
-from torch.nn import Parameter
+from torch import Tensor
 
-from longspan.errors import DataError, ParameterError
+from longspan.errors import ParameterError
+from longspan.ops._operator import Gradients, Operator, Run, is_watched
 
 _ISA = "LONGSPAN_ISA"
 """Environment variable that forces an instruction set."""
@@ -82,7 +82,6 @@ _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1,
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _LARGE = 1 << 20  # numbers from which on fresh memory comes page by page from the system
 _WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
-LIBRARY: Any = library.Library("longspan", "DEF")  # type: ignore[no-untyped-call]
 
 
 class _Outputs(NamedTuple):
@@ -107,11 +106,6 @@ def why_not(rows: Tensor, state: tuple[Tensor, ...], weights: tuple[Tensor | Non
     if any(other.dtype != rows.dtype or other.device != rows.device for other in others):
         return "not all tensors have one type and device."
     return None
-
-
-def in_transform() -> bool:
-    """Whether `torch.func` is at work (vmap, grad, jacrev and their kin), which sees through no operator of ours."""
-    return not torch.compiler.is_compiling() and bool(torch._C._are_functorch_transforms_active())
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[Any]:
@@ -146,24 +140,24 @@ def run(
     keep = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (rows, *state, *weights)
     )
-    flat = rows.reshape(-1, rows.shape[-1])
-    if _is_watched(rows):
-        operator = getattr(torch.ops.longspan, cell)
-    else:
-        operator = partial(_Direct.apply if keep else _forward, cell)
-    result = _Outputs(*operator(flat, batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep))
+    flat, inputs = rows.reshape(-1, rows.shape[-1]), (batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep)
+    result = _Outputs(*_OPERATORS[cell](flat, *inputs, learns=keep))
     output = result.output.view(*rows.shape[:-1], -1)
     return output, (result.h,) if c0 is None else (result.h, result.c)
 
 
-def _is_watched(rows: Tensor) -> bool:
-    """Whether something besides autograd has to see the operator: a compiler, a mode, a subclass."""
-    return (
-        torch.compiler.is_compiling()
-        or type(rows) not in (Tensor, Parameter)
-        or torch._C._len_torch_dispatch_stack() > 0
-        or in_transform()
-    )
+def draw_mask(like: Tensor, shape: tuple[int, ...], share: float) -> Tensor:
+    """Draw booleans, each true with probability `share`, on the device of a tensor.
+
+    They come from torch's default generator: on a CPU by one seed from it, from which the kernels draw 20 times as fast
+    as `Tensor.bernoulli_`, which would take a third of a step of training.
+    """
+    if _compiled is None or like.device.type != "cpu" or is_watched(like) or not 0 < share < 1:
+        return torch.empty(shape, device=like.device).bernoulli_(share).bool()
+    mask = torch.empty(shape, dtype=torch.bool)
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    _compiled.draw(seed, round(share * 2**32) - 1, mask.data_ptr(), mask.numel(), torch.get_num_threads())
+    return mask
 
 
 def why_not_built() -> str:
@@ -197,7 +191,7 @@ def contiguous(*tensors: Tensor | None) -> list[Any]:
     return [None if tensor is None else tensor.contiguous() for tensor in tensors]
 
 
-def _room(like: Tensor, *shape: int) -> Tensor:
+def pooled(like: Tensor, *shape: int) -> Tensor:
     """Return an empty tensor that no user sees; a large one in memory that the kernels keep, and so without faults."""
     if shape[0] * shape[-1] < _LARGE:
         return like.new_empty(shape)
@@ -236,7 +230,7 @@ def _forward(
 ) -> tuple[Tensor, ...]:
     given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
     sizes = batch_sizes.contiguous()
-    room = _empty(cell, rows, h0, keep, kept=_room)
+    room = _empty(cell, rows, h0, keep, kept=pooled)
     kernel = kernel_of("forward", rows.dtype)
     steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
     walk = (steps, batch, address(sizes), reverse)
@@ -283,86 +277,39 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
     ctx.set_materialize_grads(False)
 
 
-def _differentiate(
-    operator: Callable[..., Any], ctx: Any, grads: tuple[Tensor | None, ...], wanted: tuple[bool, ...]
-) -> tuple[Tensor | None, ...]:
-    result = operator(*grads[:3], *ctx.saved_tensors, ctx.reverse, wanted[0])
-    of_rows, of_h0, of_c0, *of_weights = result
+def _differentiate(backward: Run, ctx: Any, grads: tuple[Tensor | None, ...], wanted: tuple[bool, ...]) -> Gradients:
+    of_rows, of_h0, of_c0, *of_weights = backward(*grads[:3], *ctx.saved_tensors, ctx.reverse, wanted[0])
     found = (of_rows, None, of_h0, of_c0, *of_weights)
     return (*(grad if want else None for grad, want in zip(found, wanted, strict=False)), None, None)
 
 
-class _Direct(torch.autograd.Function):
-    """An operator without torch's dispatcher, whose way there and back costs about 0.1 ms a call."""
-
-    @staticmethod
-    def forward(ctx: Any, cell: str, *inputs: Any) -> tuple[Tensor, ...]:
-        output = _forward(cell, *inputs)
-        ctx.cell = cell
-        _keep_for_backward(ctx, inputs, output)
-        ctx.mark_non_differentiable(*output[3:])
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        # Where a graph of the gradient is asked for, the registered operator is the one to refuse it.
-        registered = getattr(torch.ops.longspan, f"{ctx.cell}_backward")
-        operator = registered if torch.is_grad_enabled() else partial(_backward, ctx.cell)
-        return None, *_differentiate(operator, ctx, grads, ctx.needs_input_grad[1:])
+def _shapes(cell: str, rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    return tuple(_empty(cell, rows, h0, rest[-1]))
 
 
-def refuse_second_derivative(*_: Any) -> Any:
-    """Raise `DataError`: no gradient of a gradient is known."""
-    raise DataError(
-        "the gradient of a gradient is not known to the native kernels.\n"
-        "  Ask for a trace, `trace=True`: the layer then runs step by step through torch, which can be derived twice."
+def _shapes_backward(*arguments: Any) -> tuple[Tensor, ...]:
+    rows, _, h0, c0, w_ih, w_hh = arguments[3:9]
+    of_rows, of_c0 = arguments[-1], rows.new_empty((0,) if c0 is None else c0.shape)
+    of_weights = [rows.new_empty(shape) for shape in (w_ih.shape, w_hh.shape, w_ih.shape[:1], w_ih.shape[:1])]
+    return rows.new_empty(rows.shape if of_rows else (0,)), h0.new_empty(h0.shape), of_c0, *of_weights
+
+
+def _operator(cell: str) -> Operator:
+    """Return a cell's operator of torch."""
+    packed = "Tensor rows, Tensor batch_sizes, Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh"
+    return Operator(
+        name=cell,
+        schema=f"({packed}, Tensor? b_ih, Tensor? b_hh, bool reverse, bool keep)"
+        " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)",
+        schema_backward=f"(Tensor? grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
+        " Tensor gates, bool reverse, bool of_rows) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+        forward=partial(_forward, cell),
+        backward=partial(_backward, cell),
+        shapes=partial(_shapes, cell),
+        shapes_backward=_shapes_backward,
+        keep=_keep_for_backward,
+        differentiate=_differentiate,
     )
 
 
-def _register(cell: str) -> None:
-    """Define the operator of a cell and the one of its gradient: on a CPU, for shapes alone, and for autograd."""
-    state = "Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh"
-    packed = f"Tensor rows, Tensor batch_sizes, {state}"
-    LIBRARY.define(
-        f"{cell}({packed}, Tensor? b_ih, Tensor? b_hh, bool reverse, bool keep)"
-        " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)"
-    )
-    LIBRARY.define(
-        f"{cell}_backward(Tensor? grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
-        " Tensor gates, bool reverse, bool of_rows) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
-    )
-
-    def forward(*arguments: Any) -> tuple[Tensor, ...]:
-        return _forward(cell, *arguments)
-
-    def backward(*arguments: Any) -> tuple[Tensor, ...]:
-        return _backward(cell, *arguments)
-
-    def forward_of_shapes(rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-        return tuple(_empty(cell, rows, h0, rest[-1]))
-
-    def backward_of_shapes(*arguments: Any) -> tuple[Tensor, ...]:
-        rows, _, h0, c0, w_ih, w_hh = arguments[3:9]
-        of_rows, of_c0 = arguments[-1], rows.new_empty((0,) if c0 is None else c0.shape)
-        of_bias = rows.new_empty(w_ih.shape[0])
-        weights = (w_ih.new_empty(w_ih.shape), w_hh.new_empty(w_hh.shape), of_bias, of_bias.new_empty(of_bias.shape))
-        of_input = rows.new_empty(rows.shape if of_rows else (0,))
-        return of_input, h0.new_empty(h0.shape), of_c0, *weights
-
-    LIBRARY.impl(cell, forward, "CPU")
-    LIBRARY.impl(f"{cell}_backward", backward, "CPU")
-    name = f"longspan::{cell}"
-    library.register_fake(name, forward_of_shapes, lib=LIBRARY)
-    library.register_fake(f"{name}_backward", backward_of_shapes, lib=LIBRARY)
-    of_gradient = getattr(torch.ops.longspan, f"{cell}_backward")
-    library.register_autograd(
-        name,
-        lambda ctx, *grads: _differentiate(of_gradient, ctx, grads, ctx.needs_input_grad),
-        setup_context=lambda ctx, inputs, output: _keep_for_backward(ctx, inputs, output),
-        lib=LIBRARY,
-    )
-    library.register_autograd(f"{name}_backward", refuse_second_derivative, lib=LIBRARY)
-
-
-for _name in _CELLS:
-    _register(_name)
+_OPERATORS = {cell: _operator(cell) for cell in _CELLS}

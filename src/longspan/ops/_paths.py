@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from longspan.ops import _native
+from longspan.ops._operator import in_transform
 
 _NO_TRACE = "a trace is recorded step by step."
 _NO_TRANSFORM = "torch.func sees through the equations of a cell, and through no kernel."
@@ -74,7 +75,7 @@ def why_stepwise(trace: bool) -> str | None:
     """Return why a cell has to be run by its equations, if it has to."""
     if trace:
         return _NO_TRACE
-    return _NO_TRANSFORM if _native.in_transform() else None
+    return _NO_TRANSFORM if in_transform() else None
 
 
 def explain(module: nn.Module, *inputs: Any, **options: Any) -> Explanation:

@@ -15,7 +15,7 @@ from longspan.ops._kernels import run_kernel
 from longspan.ops._paths import note, why_stepwise
 from longspan.ops._recompute import run_in_chunks
 from longspan.ops._steps import run_steps
-from longspan.ops._variant import project, run_variant
+from longspan.ops._variant import run_variant
 from longspan.ops.packing import axes_of, reverser
 from longspan.ops.reference import lstm_step, normalised
 from longspan.ops.state import LSTMState, LSTMTrace, LSTMWeights, Zoneout
@@ -56,7 +56,7 @@ def lstm(
     recurrent_mask : Tensor, shape (B, P), optional
         Variational dropout: a mask on h', one row a sequence, already scaled.
     zoneout : Zoneout, optional
-        Share of the old state to keep: masks (R, P) and (R, H), rows in the order of the walk, or numbers.
+        What to keep of the old state: masks (R, P) and (R, H), rows in the order of the walk, or numbers.
     ablate : frozenset of str
         Parts to take away, of `longspan.ops.ABLATIONS`.
     reverse : bool
@@ -93,12 +93,11 @@ def lstm(
     initial_state = LSTMState(*state_parts)
     variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
     variant = variant or any(weight is not None for weight in weights[_TORCH_WEIGHTS:])
-    masks = [share for share in (recurrent_mask, *(zoneout or ())) if isinstance(share, Tensor)]
-    reason = stepwise or _why_not_native(rows, initial_state, weights, masks, ablate)
+    reason = stepwise or _why_not_native(rows, initial_state, weights, recurrent_mask, zoneout, ablate)
     if reason is None and (variant or weights.w_hr is not None):
         note("lstm", "native")
         output, final = run_variant(
-            rows if weights.w_ln_ih is None else _project_natively(rows, weights, weights.w_ln_ih),
+            rows,
             batch_sizes,
             initial_state,
             weights=weights,
@@ -156,16 +155,25 @@ def _why_not_native(
     rows: Tensor,
     state: LSTMState,
     weights: LSTMWeights,
-    masks: list[Tensor],
+    recurrent_mask: Tensor | None,
+    zoneout: Zoneout | None,
     ablate: frozenset[str],
 ) -> str | None:
     if ablate:
         return f"there is no native kernel for a cell without its {min(ablate).replace('_', ' ')}."
     if weights.w_gg is not None:
         return "there is no native kernel for full gate recurrence."
-    if any(mask.requires_grad for mask in masks):
-        return "a mask asks for a gradient."
-    return _native.why_not(rows, (*state, *masks), weights)
+    if (weights.w_ln_ih is None) != (weights.w_ln_hh is None):
+        return "there is no native kernel for a cell that normalises only one of its two products."
+    zones = [share for share in zoneout or () if isinstance(share, Tensor)]
+    for zone in zones:
+        if zone.dtype != torch.bool or zone.device != rows.device:
+            return f"a mask of zoneout is {zone.dtype} on {zone.device}, and native kernels take torch.bool on a CPU."
+    if recurrent_mask is None:
+        return _native.why_not(rows, state, weights)
+    if recurrent_mask.requires_grad:
+        return "the recurrent mask asks for a gradient."
+    return _native.why_not(rows, (*state, recurrent_mask), weights)
 
 
 def _lstm_steps(
@@ -203,22 +211,11 @@ def _lstm_steps(
     return record, state[:2]
 
 
-def _bias(weights: LSTMWeights) -> Tensor | None:
-    if weights.b_ih is None or weights.b_hh is None:
-        return weights.b_ih
-    return weights.b_ih + weights.b_hh
-
-
-def _project_natively(rows: Tensor, weights: LSTMWeights, gain: Tensor) -> Tensor:
-    """``LN(W x) + b`` of all rows, each of which has the same bits in any company."""
-    with _native.full_precision(rows.device):
-        projected = project(rows.reshape(-1, rows.shape[-1]), weights.w_ih)
-        return axes_of(rows, normalised(projected, gain, _bias(weights)))
-
-
 def _project(rows: Tensor, weights: LSTMWeights) -> Tensor:
     """``W x + b`` of all rows, with ``W x`` normalised if the cell is."""
-    bias = _bias(weights)
+    bias = weights.b_ih
+    if bias is not None and weights.b_hh is not None:
+        bias = bias + weights.b_hh
     with _native.full_precision(rows.device):
         if weights.w_ln_ih is not None:
             return normalised(rows @ weights.w_ih.T, weights.w_ln_ih, bias)

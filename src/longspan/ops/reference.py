@@ -62,7 +62,7 @@ def lstm_step(
     recurrent_mask : Tensor, shape (B, P), optional
         Mask on h', the same at every step of a sequence (variational dropout).
     zoneout : Zoneout, optional
-        Share of the old state to keep, each (B, P) and (B, H), or numbers.
+        What to keep of the old state, (B, P) and (B, H), or numbers.
     gates : Tensor, shape (B, (n-1)H), optional
         The last activations of i, f, o, for full gate recurrence.
     ablate : frozenset of str
@@ -97,9 +97,14 @@ def lstm_step(
         h = h @ weights.w_hr.T
     if zoneout is not None:
         # The output above is made from the new cell state, before zoneout keeps some of the old one.
-        h = zoneout.h * state.h + (1 - zoneout.h) * h
-        c = zoneout.c * state.c + (1 - zoneout.c) * c
+        h, c = _zoned(zoneout.h, state.h, h), _zoned(zoneout.c, state.c, c)
     return LSTMTrace(i=i, f=f, g=g, o=o, c=c, h=h)
+
+
+def _zoned(share: Tensor | float, old: Tensor, new: Tensor) -> Tensor:
+    if isinstance(share, Tensor) and share.dtype == torch.bool:
+        return torch.where(share, old, new)
+    return share * old + (1 - share) * new
 
 
 class _Blocks(NamedTuple):

@@ -134,8 +134,8 @@ class Zoneout(NamedTuple):
     Attributes
     ----------
     h, c : Tensor or float
-        A mask of zeros and ones, one row a packed row, when training; the probability itself (the
-        expectation of the mask) when not.
+        A boolean mask, one row a packed row, when training; the probability itself (the expectation
+        of the mask) when not.
     """
 
     h: Tensor | float

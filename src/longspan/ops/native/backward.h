@@ -215,7 +215,8 @@ class BackwardWalk {
 
   template <int Height>
   void carry(int64_t block, int64_t first, int64_t number) {
-    Tile<T, Height, Columns> tile{};
+    Tile<T, Height, Columns> tile;
+    tile.clear();
     const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks_);
     slice_.grads.template multiply_rows<typename Cell::FromHidden>(tile, number, weights);
     for (int r = 0; r < Height; ++r) {
@@ -251,7 +252,8 @@ class BackwardWalk {
 
   template <int Height>
   void to_x(int64_t at, int64_t number) {
-    Tile<T, Height, 1> tile{};
+    Tile<T, Height, 1> tile;
+    tile.clear();
     const int64_t parts = divide_up(p_.input, kLanes<T>);
     const T* weights = weights_.w_ih.data() + at / kLanes<T> * (weights_.w_ih.size() / parts);
     slice_.grads.template multiply_rows<typename Cell::FromInput>(tile, number, weights);

@@ -132,7 +132,8 @@ class WeightGradient {
   template <int Height>
   static void add(const T* grads, const T* sources, int64_t count, T* to) {
     for (int r = 0; r < Height * Which::count; ++r) __builtin_prefetch(to + r * lanes, 1);
-    Tile<T, Height, Which::count> tile{};
+    Tile<T, Height, Which::count> tile;
+    tile.clear();
     for (int64_t row = 0; row < count; ++row, grads += GateGradients<T, Cell>::width, sources += kTileRows<T>) {
       Vector<T> grad[Which::count];
 #pragma GCC unroll 16
@@ -188,6 +189,13 @@ class BiasGradient {
     }
 #pragma GCC unroll 16
     for (int j = 0; j < vectors; ++j) store(to + j * lanes, sums[j]);
+  }
+
+  // Add the gradients of a vector of units, one vector a sum.
+  void add(int64_t unit, const Vector<T>* grads) {
+    static_assert(Cell::units == 1);
+    T* to = values_.data() + unit * vectors;
+    for (int j = 0; j < vectors; ++j) store(to + j * lanes, load(to + j * lanes) + grads[j]);
   }
 
   // Add to (G H), as torch has it.

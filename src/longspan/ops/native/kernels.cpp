@@ -1,5 +1,7 @@
 // Compiled once for each instruction set; the build names it LONGSPAN_ISA, with the width of its vectors.
 #include "backward.h"
+#include "flags.h"
+#include "pool.h"
 #include "stepper.h"
 #include "variant_backward.h"
 
@@ -49,7 +51,7 @@ const longspan::Kernels kernels = {LONGSPAN_TEXT(LONGSPAN_ISA), run_forward<floa
                                    run_backward<float>, run_backward<double>,
                                    forward_variant<float>, forward_variant<double>,
                                    backward_variant<float>, backward_variant<double>,
-                                   product<float>, product<double>,
-                                   make_stepper<float>, make_stepper<double>};
+                                   pool<float>, pool<double>, unpool<float>, unpool<double>,
+                                   draw, make_stepper<float>, make_stepper<double>};
 
 }  // namespace LONGSPAN_ISA

@@ -135,14 +135,14 @@ void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reve
   }
 }
 
-using Places = std::array<uintptr_t, 8>;
+using Places = std::array<uintptr_t, 9>;
 
 template <class T>
 longspan::Variant<T> variant_of(int gates, int64_t output, const Places& parts, double share_h, double share_c) {
-  const auto& [w_hr, w_ch, ln_hh, ln_c, bias_ln_c, mask, zone_h, zone_c] = parts;
-  return {gates, output, at<const T>(w_hr), at<const T>(w_ch), at<const T>(ln_hh), at<const T>(ln_c),
-          at<const T>(bias_ln_c), at<const T>(mask), at<const T>(zone_h), at<const T>(zone_c),
-          static_cast<T>(share_h), static_cast<T>(share_c)};
+  const auto& [w_hr, w_ch, ln_ih, ln_hh, ln_c, bias_ln_c, mask, zone_h, zone_c] = parts;
+  return {gates, output, at<const T>(w_hr), at<const T>(w_ch), at<const T>(ln_ih), at<const T>(ln_hh),
+          at<const T>(ln_c), at<const T>(bias_ln_c), at<const T>(mask), at<const uint8_t>(zone_h),
+          at<const uint8_t>(zone_c), static_cast<T>(share_h), static_cast<T>(share_c)};
 }
 
 template <class T>
@@ -150,12 +150,12 @@ void forward_variant(int gates, int64_t output, const Places& parts, double shar
                      int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
                      const std::array<uintptr_t, 7>& given, const std::array<uintptr_t, 7>& room, int threads) {
   const auto& [x, h0, c0, w_ih, w_hh, b_ih, b_hh] = given;
-  const auto& [h, h_last, c_last, c, kept, normal, scale] = room;
+  const auto& [h, h_last, c_last, c, kept, normal, norms] = room;
   const longspan::VariantForward<T> problem{
       {{steps, batch, at<const int64_t>(sizes), reverse}, input, hidden, at<const T>(x), at<const T>(h0),
        at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh), at<T>(h), at<T>(c),
        at<T>(kept), at<T>(h_last), at<T>(c_last), usable_threads(threads)},
-      variant_of<T>(gates, output, parts, share_h, share_c), at<T>(normal), at<T>(scale)};
+      variant_of<T>(gates, output, parts, share_h, share_c), at<T>(normal), at<T>(norms)};
   if constexpr (sizeof(T) == 4) {
     chosen.load()->forward_variant_float(problem);
   } else {
@@ -166,16 +166,15 @@ void forward_variant(int gates, int64_t output, const Places& parts, double shar
 template <class T>
 void backward_variant(int gates, int64_t output, const Places& parts, double share_h, double share_c, int64_t steps,
                       int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
-                      const std::array<uintptr_t, 13>& given, const std::array<uintptr_t, 10>& room, int threads) {
-  const auto& [x, h0, c0, w_ih, w_hh, h, c, kept, normal, scale, grad_h, grad_h_last, grad_c_last] = given;
-  const auto& [grad_x, grad_h0, grad_c0, grad_w_ih, grad_w_hh, grad_bias, grad_sums, grad_output, unprojected, small] =
-      room;
+                      const std::array<uintptr_t, 13>& given, const std::array<uintptr_t, 9>& room, int threads) {
+  const auto& [x, h0, c0, w_ih, w_hh, h, c, kept, normal, norms, grad_h, grad_h_last, grad_c_last] = given;
+  const auto& [grad_x, grad_h0, grad_c0, grad_w_ih, grad_w_hh, grad_bias, grad_output, unprojected, small] = room;
   const longspan::VariantBackward<T> problem{
       {{steps, batch, at<const int64_t>(sizes), reverse}, input, hidden, at<const T>(x), at<const T>(h0),
        at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), at<const T>(h), at<const T>(c), at<const T>(kept),
        at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_x), at<T>(grad_h0),
        at<T>(grad_c0), at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_bias), nullptr, usable_threads(threads)},
-      variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(scale), at<T>(grad_sums),
+      variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(norms),
       at<T>(grad_output), at<T>(unprojected), at<T>(small)};
   if constexpr (sizeof(T) == 4) {
     chosen.load()->backward_variant_float(problem);
@@ -185,14 +184,33 @@ void backward_variant(int gates, int64_t output, const Places& parts, double sha
 }
 
 template <class T>
-void product(int64_t rows, int64_t input, int64_t output, uintptr_t x, uintptr_t w, uintptr_t y, int threads) {
-  const longspan::Product<T> problem{rows, input, output, at<const T>(x), at<const T>(w), at<T>(y),
-                                     usable_threads(threads)};
+void pool(int64_t steps, int64_t batch, uintptr_t sizes, int64_t features, uintptr_t rows, uintptr_t sum,
+          uintptr_t largest, uintptr_t place, int threads) {
+  const longspan::Pool<T> problem{{steps, batch, at<const int64_t>(sizes), false}, features, at<const T>(rows),
+                                  at<T>(sum), at<T>(largest), at<typename longspan::Place<T>::Number>(place),
+                                  usable_threads(threads)};
   if constexpr (sizeof(T) == 4) {
-    chosen.load()->product_float(problem);
+    chosen.load()->pool_float(problem);
   } else {
-    chosen.load()->product_double(problem);
+    chosen.load()->pool_double(problem);
   }
+}
+
+template <class T>
+void unpool(int64_t steps, int64_t batch, uintptr_t sizes, int64_t features, uintptr_t grad_sum,
+            uintptr_t grad_largest, uintptr_t place, uintptr_t grad, int threads) {
+  const longspan::Unpool<T> problem{{steps, batch, at<const int64_t>(sizes), false}, features, at<const T>(grad_sum),
+                                    at<const T>(grad_largest), at<const typename longspan::Place<T>::Number>(place),
+                                    at<T>(grad), usable_threads(threads)};
+  if constexpr (sizeof(T) == 4) {
+    chosen.load()->unpool_float(problem);
+  } else {
+    chosen.load()->unpool_double(problem);
+  }
+}
+
+void draw(uint64_t seed, uint32_t last, uintptr_t to, int64_t count, int threads) {
+  chosen.load()->draw({seed, last, at<uint8_t>(to), count, usable_threads(threads)});
 }
 
 // A tensor (rows, columns) in memory that is kept for the next one when this one is gone.
@@ -282,8 +300,11 @@ NB_MODULE(_kernels_native, m) {
   m.def("forward_variant_double", &forward_variant<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_variant_float", &backward_variant<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_variant_double", &backward_variant<double>, nb::call_guard<nb::gil_scoped_release>());
-  m.def("product_float", &product<float>, nb::call_guard<nb::gil_scoped_release>());
-  m.def("product_double", &product<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("pool_float", &pool<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("pool_double", &pool<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("unpool_float", &unpool<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("unpool_double", &unpool<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("draw", &draw, nb::call_guard<nb::gil_scoped_release>());
   m.def("room_float", &room<float>);
   m.def("room_double", &room<double>);
   define_stepper<float>(m, "StepperFloat");

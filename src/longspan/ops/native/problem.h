@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 namespace longspan {
@@ -79,42 +80,74 @@ struct Variant {
   int64_t output;          // P
   const T* w_hr;           // (P, H)
   const T* w_ch;           // ((G - 1) H)
-  const T* ln_hh;          // (G H): gain of the normalised U h'; x then holds the other summands of the gates, (R, G H)
+  const T* ln_ih;          // (G H): gain of the normalised W x, or null with the next
+  const T* ln_hh;          // (G H): of the normalised U h'
   const T* ln_c;           // (H)
   const T* bias_ln_c;      // (H), or null
   const T* mask;           // (B, P), on h'
-  const T* zone_h;         // (R, P), rows in the order of the walk
-  const T* zone_c;         // (R, H), the same
+  const uint8_t* zone_h;   // (R, P), whether the old state stays; rows in the order of the walk
+  const uint8_t* zone_c;   // (R, H), the same
   T share_h, share_c;      // what stands for the masks of zoneout where they are null
 };
+
+template <class T>
+bool zoned(const Variant<T>& variant) {
+  return variant.zone_h != nullptr || variant.zone_c != nullptr || variant.share_h != 0 || variant.share_c != 0;
+}
 
 template <class T>
 struct VariantForward {
   Forward<T> plain;        // h is (R, P), gates (R, G H)
   Variant<T> variant;
-  T* normal;               // (R, G H) normalised U h', or null
-  T* scale;                // (R) what it was multiplied by, or null
+  T* normal;               // (R, 2, G H) normalised W x and U h', or null
+  T* norms;                // (R, 4) by what they and c were normalised, or null
 };
 
 template <class T>
 struct VariantBackward {
-  Backward<T> plain;       // h, grad_h and grad_h0 are (R, P) and (B, P); grad_w_ih is null where x are summands
+  Backward<T> plain;       // h, grad_h and grad_h0 are (R, P) and (B, P)
   Variant<T> variant;
   const T* normal;
-  const T* scale;
-  T* grad_sums;            // (R, G H): gradient of x where it holds summands of the gates
+  const T* norms;
   T* grad_output;          // (R, P): gradient of the projected output before zoneout; with a projection
   T* unprojected;          // (R, H): what was projected; with a projection
-  T* grad_small;           // (parts, (G - 1) H + G H + 2 H): gradients of w_ch, ln_hh, ln_c, bias_ln_c
+  T* grad_small;           // (parts, (3 G + 1) H): gradients of w_ch, ln_ih, ln_hh, ln_c, bias_ln_c
 };
 
-// y = x w^T, row by row.
+// Whole numbers as wide as a number, for the step in which something was.
 template <class T>
-struct Product {
-  int64_t rows, input, output;
-  const T* x;              // (R, I)
-  const T* w;              // (O, I)
-  T* y;                    // (R, O)
+struct Place {
+  using Number = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+};
+
+template <class T>
+struct Pool {
+  Walk walk;
+  int64_t features;        // F
+  const T* rows;           // (R, F)
+  T* sum;                  // (B, F) or null
+  T* largest;              // (B, F) or null
+  typename Place<T>::Number* place;  // (B, F): step of the largest, or null
+  int threads;
+};
+
+template <class T>
+struct Unpool {
+  Walk walk;
+  int64_t features;        // F
+  const T* grad_sum;       // (B, F) or null
+  const T* grad_largest;   // (B, F) or null
+  const typename Place<T>::Number* place;
+  T* grad;                 // (R, F)
+  int threads;
+};
+
+// Booleans, each of which is true if its 32 random bits are at most `last`.
+struct Draw {
+  uint64_t seed;
+  uint32_t last;
+  uint8_t* to;
+  int64_t count;
   int threads;
 };
 
@@ -145,8 +178,11 @@ struct Kernels {
   void (*forward_variant_double)(const VariantForward<double>&);
   void (*backward_variant_float)(const VariantBackward<float>&);
   void (*backward_variant_double)(const VariantBackward<double>&);
-  void (*product_float)(const Product<float>&);
-  void (*product_double)(const Product<double>&);
+  void (*pool_float)(const Pool<float>&);
+  void (*pool_double)(const Pool<double>&);
+  void (*unpool_float)(const Unpool<float>&);
+  void (*unpool_double)(const Unpool<double>&);
+  void (*draw)(const Draw&);
   std::unique_ptr<Stepper<float>> (*stepper_float)(Cell, const std::vector<LayerWeights<float>>&, int64_t streams);
   std::unique_ptr<Stepper<double>> (*stepper_double)(Cell, const std::vector<LayerWeights<double>>&, int64_t streams);
 };

@@ -12,7 +12,8 @@ void multiply_rows(const T* const* rows, int64_t count, const T* weights, int64_
   constexpr int64_t columns = RnnTanh::units, width = columns * kLanes<T>;
   for (int64_t block = 0; block < divide_up(size, width); ++block) {
     for_tiles<Most>(count, [&](auto height, int64_t first) {
-      Tile<T, height.value, columns> tile{};
+      Tile<T, height.value, columns> tile;
+      tile.clear();
       multiply<RnnTanh::FromHidden>(tile, rows + first, weights + block * depth * width, depth);
       for (int r = 0; r < height.value; ++r) {
         for (int j = 0; j < columns && block * width + j * kLanes<T> < size; ++j) {
@@ -28,24 +29,6 @@ void multiply_rows(const T* const* rows, int64_t count, const T* weights, int64_
 template <class T>
 Buffer<T> pack_rows(const T* weights, int64_t size, int64_t depth) {
   return pack_forward<RnnTanh, T>(weights, size, depth);
-}
-
-template <class T>
-void product(const longspan::Product<T>& p) {
-  const Buffer<T> weights = pack_rows(p.w, p.output, p.input);
-  const int64_t block = 96;  // rows whose results stay in a core's cache
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(p.threads) schedule(static) if (p.threads > 1)
-#endif
-  for (int64_t first = 0; first < p.rows; first += block) {
-    const int64_t count = std::min(block, p.rows - first);
-    const T* rows[block];
-    for (int64_t n = 0; n < count; ++n) rows[n] = p.x + (first + n) * p.input;
-    multiply_rows<T, LONGSPAN_TILE_ROWS>(rows, count, weights.data(), p.input, p.output,
-                                         [&](int64_t n, int64_t unit, Vector<T> sum, int lanes) {
-                                           store(p.y + (first + n) * p.output + unit, sum, lanes);
-                                         });
-  }
 }
 
 }  // namespace LONGSPAN_ISA

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -111,6 +112,66 @@ inline void store(T* to, Vector<T> values, int count) {
   } else {
     store_first(to, values, count);
   }
+}
+
+template <class T, int... Lane>
+inline Vector<T> first_lanes(Vector<T> values, int count, std::integer_sequence<int, Lane...>) {
+  return typename Simd<T>::Integer{Lane...} < count ? values : Vector<T>{};
+}
+
+// `values` in the first `count` lanes, zero in the others.
+template <class T>
+inline Vector<T> first_lanes(Vector<T> values, int count) {
+  return first_lanes<T>(values, count, std::make_integer_sequence<int, kLanes<T>>{});
+}
+
+// `count` bytes that are 0 or 1, as numbers.
+template <class T>
+inline Vector<T> load_flags(const uint8_t* from, int count) {
+  constexpr int lanes = kLanes<T>;
+  alignas(16) uint8_t flags[16]{};
+  if (count == lanes) {
+    std::memcpy(flags, from, lanes);
+  } else {
+    std::memcpy(flags, from, count);
+  }
+#if LONGSPAN_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(flags));
+  if constexpr (lanes == 16) {
+    return (Vector<T>)_mm512_maskz_cvtepi32_ps(0xFFFF, _mm512_maskz_cvtepu8_epi32(0xFFFF, bytes));
+  } else {
+    return (Vector<T>)_mm512_maskz_cvtepi32_pd(0xFF, _mm256_cvtepu8_epi32(bytes));
+  }
+#elif LONGSPAN_VECTOR_BYTES == 32 && defined(__AVX2__)
+  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(flags));
+  if constexpr (lanes == 8) {
+    return (Vector<T>)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+  } else {
+    return (Vector<T>)_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(bytes));
+  }
+#else
+  Vector<T> values;
+  for (int lane = 0; lane < lanes; ++lane) values[lane] = flags[lane];
+  return values;
+#endif
+}
+
+// `values`, and to each lane what is in the lane whose number differs in the bit `Bit`.
+template <class T, int Bit, int... Lane>
+inline Vector<T> with_neighbours(Vector<T> values, std::integer_sequence<int, Lane...>) {
+#if defined(__GNUC__) && !defined(__clang__)
+  return values + __builtin_shuffle(values, typename Simd<T>::Integer{(Lane ^ Bit)...});
+#else
+  return values + __builtin_shufflevector(values, values, (Lane ^ Bit)...);
+#endif
+}
+
+// The sum of the lanes, in pairs.
+template <class T, int Half = kLanes<T> / 2>
+inline T total(Vector<T> values) {
+  values = with_neighbours<T, Half>(values, std::make_integer_sequence<int, kLanes<T>>{});
+  if constexpr (Half == 1) return values[0];
+  else return total<T, Half / 2>(values);
 }
 
 // x held between -bound and bound; a NaN stays one.

@@ -2,7 +2,7 @@
 // a sequence. Equations: `lstm_step` in longspan/ops/reference.py.
 //
 // A step runs in passes over the rows of the slice: the sums of the gates with the cell behind them, in registers where
-// nothing has to be normalised; then the output gate, the projection and zoneout.
+// nothing has to be normalised; then the projection and zoneout.
 #pragma once
 
 #include <cmath>
@@ -29,46 +29,52 @@ inline void for_units(int64_t size, Work work) {
   }
 }
 
-// The sum of the lanes, in pairs.
-template <class T>
-inline T total(Vector<T> values) {
-  T lanes[kLanes<T>];
-  std::memcpy(lanes, &values, sizeof(lanes));
-  for (int half = kLanes<T> / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-  }
-  return lanes[0];
+// Call `work(height, first)`, with the height as a type, for the highest tiles that there are, and then for single rows.
+template <class T, class Work>
+inline void for_few_tiles(int64_t rows, Work work) {
+  int64_t first = 0;
+  for (; first + kTileRows<T> <= rows; first += kTileRows<T>) work(std::integral_constant<int, kTileRows<T>>{}, first);
+  for (; first < rows; ++first) work(std::integral_constant<int, 1>{}, first);
 }
 
-template <class T>
-inline Vector<T> first_lanes(Vector<T> values, int count) {
-  for (int lane = count; lane < kLanes<T>; ++lane) values[lane] = 0;
-  return values;
+// Not by an initialiser: see `Tile::clear`.
+template <class T, int Height>
+inline void clear(T (&values)[Height]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < Height; ++r) values[r] = T{};
 }
 
-// What makes the mean of some values zero and their variance one, but for 1e-5: (value - mean) * scale.
-template <class T>
-struct Normal {
-  Normal(const T* values, int64_t size) {
-    Vector<T> sums{}, squares{};
-    for_units<T>(size, [&](int64_t unit, int count) { sums += load(values + unit, count); });
-    mean = total<T>(sums) / size;
+// Means of the values of some rows, and what makes their variances one, but for 1e-5: (value - mean) * scale.
+template <class T, int Height>
+struct Normals {
+  // `value(row, unit, count)` are the values of a row, from some unit on.
+  template <class Values>
+  Normals(int64_t size, Values value) {
+    Vector<T> sums[Height], squares[Height];
+    clear(sums);
+    clear(squares);
     for_units<T>(size, [&](int64_t unit, int count) {
-      const Vector<T> centred = first_lanes<T>(load(values + unit, count) - mean, count);
-      squares += centred * centred;
+#pragma GCC unroll 16
+      for (int r = 0; r < Height; ++r) sums[r] += value(r, unit, count);
     });
-    scale = 1 / std::sqrt(total<T>(squares) / size + T(1e-5));
+    for (int r = 0; r < Height; ++r) mean[r] = total<T>(sums[r]) / size;
+    for_units<T>(size, [&](int64_t unit, int count) {
+#pragma GCC unroll 16
+      for (int r = 0; r < Height; ++r) {
+        const Vector<T> centred = first_lanes<T>(value(r, unit, count) - mean[r], count);
+        squares[r] += centred * centred;
+      }
+    });
+    for (int r = 0; r < Height; ++r) scale[r] = 1 / std::sqrt(total<T>(squares[r]) / size + T(1e-5));
   }
 
-  Vector<T> operator()(Vector<T> value) const { return (value - mean) * scale; }
-
-  T mean, scale;
+  T mean[Height], scale[Height];
 };
 
 // Share of the old state that a row keeps, from some unit on.
 template <class T>
-inline Vector<T> share_of(const T* mask, T share, int64_t unit, int count) {
-  return mask == nullptr ? broadcast(share) : load(mask + unit, count);
+inline Vector<T> share_of(const uint8_t* mask, T share, int64_t unit, int count) {
+  return mask == nullptr ? broadcast(share) : load_flags<T>(mask + unit, count);
 }
 
 template <class T>
@@ -76,15 +82,17 @@ struct VariantWeights {
   template <class Cell>
   static VariantWeights pack(const longspan::VariantForward<T>& problem) {
     const longspan::Forward<T>& p = problem.plain;
-    const bool fed_sums = problem.variant.ln_hh != nullptr;
-    return {fed_sums ? Buffer<T>{} : pack_forward<Cell, T>(p.w_ih, p.hidden, p.input),
-            pack_forward<Cell, T>(p.w_hh, p.hidden, problem.variant.output),
+    const longspan::Variant<T>& v = problem.variant;
+    return {pack_forward<Cell, T>(p.w_ih, p.hidden, p.input), pack_forward<Cell, T>(p.w_hh, p.hidden, v.output),
             pack_bias<Cell, T>(p.b_ih, p.b_hh, p.hidden),
-            problem.variant.w_hr == nullptr ? Buffer<T>{} : pack_rows(problem.variant.w_hr, problem.variant.output, p.hidden)};
+            v.w_hr == nullptr ? Buffer<T>{} : pack_rows(v.w_hr, v.output, p.hidden)};
   }
 
   Buffer<T> w_ih, w_hh, bias, w_hr;
 };
+
+// Places in what layer normalisation keeps of a row.
+enum Kept { kScaleOfX, kScaleOfH, kMeanOfC, kScaleOfC, kKept };
 
 template <class T>
 struct VariantRow {
@@ -94,13 +102,14 @@ struct VariantRow {
   const T* c_before;
   T* h;
   T* c;
-  T* c_new;           // before zoneout; kept for layer normalisation alone
-  T* gates;
+  T* c_new;           // before zoneout
+  T* gates;           // or null
   T* output;          // o * tanh(c): h itself where nothing follows
-  T* normal;          // U h', layer normalisation alone
-  T* scale;
-  const T* zone_h;
-  const T* zone_c;
+  T* from_x;          // W x, layer normalisation alone
+  T* from_h;          // U h', the same
+  T* norms;           // the same, by `Kept`
+  const uint8_t* zone_h;
+  const uint8_t* zone_c;
 };
 
 template <class T, class Cell>
@@ -110,11 +119,10 @@ class VariantSlice {
                int64_t first, int64_t last)
       : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights), first_(first),
         last_(last), row_(last - first), x_(last - first), recalled_(last - first), output_(last - first),
-        zoned_(v_.zone_h != nullptr || v_.share_h != 0),
+        zoned_(longspan::zoned(v_)), normalised_(v_.ln_hh != nullptr),
         masked_(v_.mask == nullptr ? 0 : (last - first) * v_.output),
-        gates_(p_.gates != nullptr ? 0 : (last - first) * Cell::gates * p_.hidden),
-        normal_(v_.ln_hh == nullptr || problem.normal != nullptr ? 0 : (last - first) * Cell::gates * p_.hidden),
-        c_new_(v_.ln_c == nullptr ? 0 : (last - first) * p_.hidden),
+        sums_(normalised_ && problem.normal == nullptr ? (last - first) * 2 * Cell::gates * p_.hidden : 0),
+        c_new_(zoned_ ? (last - first) * p_.hidden : 0),
         unprojected_(v_.w_hr != nullptr ? (last - first) * p_.hidden : zoned_ ? (last - first) * v_.output : 0),
         projected_(v_.w_hr != nullptr && zoned_ ? (last - first) * v_.output : 0) {}
 
@@ -126,8 +134,10 @@ class VariantSlice {
       for (int64_t block = 0; block < blocks_of<Cell, T>(p_.hidden); ++block) {
         for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { gates<height.value>(block, row); });
       }
-      for (int64_t n = 0; n < running && v_.ln_hh != nullptr; ++n) finish_normalised(row_[n]);
-      for (int64_t n = 0; n < running && v_.ln_c != nullptr; ++n) output_normalised(row_[n]);
+      for_few_tiles<T>(running, [&](auto height, int64_t row) {
+        if (normalised_) gates_normalised<height.value>(&row_[row]);
+        if (v_.ln_c != nullptr) output_normalised<height.value>(&row_[row]);
+      });
       if (v_.w_hr != nullptr) project(running);
       for (int64_t n = 0; n < running && zoned_; ++n) zone_out(n);
       keep_last(step, running);
@@ -140,15 +150,16 @@ class VariantSlice {
     for (int64_t n = 0; n < running; ++n) {
       const int64_t sequence = first_ + n, row = rows_(step, sequence), walked = rows_.walked(step, sequence);
       VariantRow<T>& at = row_[n];
-      x_[n] = at.x = p_.x + row * (v_.ln_hh == nullptr ? p_.input : all);
+      x_[n] = at.x = p_.x + row * p_.input;
       at.h_before = step == 0 ? p_.h0 + sequence * output : at.h;
       at.c_before = step == 0 ? p_.c0 + sequence * hidden : at.c;
       at.h = p_.h + row * output;
       at.c = p_.c == nullptr ? p_.c_last + sequence * hidden : p_.c + row * hidden;
-      at.c_new = c_new_.data() + n * hidden;
-      at.gates = p_.gates == nullptr ? gates_.data() + n * all : p_.gates + row * all;
-      at.normal = problem_.normal == nullptr ? normal_.data() + n * all : problem_.normal + row * all;
-      at.scale = problem_.scale == nullptr ? &unused_ : problem_.scale + row;
+      at.c_new = zoned_ ? c_new_.data() + n * hidden : at.c;
+      at.gates = p_.gates == nullptr ? nullptr : p_.gates + row * all;
+      at.from_x = problem_.normal == nullptr ? sums_.data() + n * 2 * all : problem_.normal + row * 2 * all;
+      at.from_h = at.from_x + all;
+      at.norms = problem_.norms == nullptr ? unused_ : problem_.norms + row * kKept;
       at.zone_h = v_.zone_h == nullptr ? nullptr : v_.zone_h + walked * output;
       at.zone_c = v_.zone_c == nullptr ? nullptr : v_.zone_c + walked * hidden;
       at.output = unprojected_.empty() ? at.h : unprojected_.data() + n * (v_.w_hr == nullptr ? output : hidden);
@@ -168,82 +179,135 @@ class VariantSlice {
 
   template <int Height>
   void gates(int64_t block, int64_t first) {
-    constexpr int lanes = kLanes<T>;
-    constexpr int64_t per_depth = Cell::gates * lanes;
-    Tile<T, Height, Cell::sums> tile{};
-    if (v_.ln_hh == nullptr) {
-      for (int r = 0; r < Height; ++r) {
+    const int64_t unit = block * kLanes<T>;
+    const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
+    VariantRow<T>* const rows = &row_[first];
+    const int64_t wide = Cell::gates * kLanes<T>;
+    const T* const w_ih = weights_.w_ih.data() + block * p_.input * wide;
+    const T* const w_hh = weights_.w_hh.data() + block * v_.output * wide;
+    if (normalised_) {
+      product<Height>(&x_[first], w_ih, p_.input, [&](int r) { return rows[r].from_x + unit; }, count);
+      product<Height>(&recalled_[first], w_hh, v_.output, [&](int r) { return rows[r].from_h + unit; }, count);
+      return;
+    }
+    Tile<T, Height, Cell::sums> tile;
 #pragma GCC unroll 16
-        for (int j = 0; j < Cell::sums; ++j) {
-          tile.sums[r][j] = load(weights_.bias.data() + (block * Cell::sums + j) * lanes);
-        }
-      }
-      multiply<typename Cell::FromInput>(tile, &x_[first], weights_.w_ih.data() + block * p_.input * per_depth,
-                                         p_.input);
-    }
-    multiply<typename Cell::FromHidden>(tile, &recalled_[first],
-                                        weights_.w_hh.data() + block * v_.output * per_depth, v_.output);
-    const int64_t unit = block * lanes;
-    const int count = static_cast<int>(std::min<int64_t>(lanes, p_.hidden - unit));
-    for (int r = 0; r < Height; ++r) {
-      const VariantRow<T>& row = row_[first + r];
-      if (v_.ln_hh == nullptr) {
-        finish(tile.sums[r], row, unit, count);
-      } else {
-        for (int j = 0; j < Cell::sums; ++j) store(row.normal + j * p_.hidden + unit, tile.sums[r][j], count);
-      }
-    }
+    for (int r = 0; r < Height; ++r) begin(tile.sums[r], block);
+    multiply<typename Cell::FromInput>(tile, &x_[first], w_ih, p_.input);
+    multiply<typename Cell::FromHidden>(tile, &recalled_[first], w_hh, v_.output);
+    finish(tile, rows, unit, count);
   }
 
-  void finish_normalised(const VariantRow<T>& row) {
-    const Normal<T> normal(row.normal, Cell::gates * p_.hidden);
-    *row.scale = normal.scale;
+  // The product of some rows and the weights of a block, left where `to(row)` says.
+  template <int Height, class To>
+  void product(const T* const* from, const T* weights, int64_t depth, To to, int count) const {
+    Tile<T, Height, Cell::sums> tile;
+    tile.clear();
+    multiply<typename Cell::FromHidden>(tile, from, weights, depth);
+#pragma GCC unroll 16
+    for (int r = 0; r < Height; ++r) put(tile.sums[r], to(r), count);
+  }
+
+  void begin(Vector<T>* sums, int64_t block) const {
+#pragma GCC unroll 16
+    for (int j = 0; j < Cell::sums; ++j) sums[j] = load(weights_.bias.data() + (block * Cell::sums + j) * kLanes<T>);
+  }
+
+  // The sums of a vector of units, where those of the next gate lie H apart.
+  void put(const Vector<T>* sums, T* to, int count) const {
+    const int64_t apart = p_.hidden;
+#pragma GCC unroll 16
+    for (int j = 0; j < Cell::sums; ++j) store(to + j * apart, sums[j], count);
+  }
+
+  // Normalise W x and U h' of some rows, each over the sums of all gates, and go on with what they make together.
+  template <int Height>
+  void gates_normalised(const VariantRow<T>* rows) {
+    const int64_t size = Cell::gates * p_.hidden;
+    T *from_x[Height], *from_h[Height];
+    for (int r = 0; r < Height; ++r) {
+      from_x[r] = rows[r].from_x;
+      from_h[r] = rows[r].from_h;
+    }
+    const auto of_x = [&](int r, int64_t at, int count) { return load(from_x[r] + at, count); };
+    const auto of_h = [&](int r, int64_t at, int count) { return load(from_h[r] + at, count); };
+    const Normals<T, Height> by_x(size, of_x), by_h(size, of_h);
+    for (int r = 0; r < Height; ++r) {
+      rows[r].norms[kScaleOfX] = by_x.scale[r];
+      rows[r].norms[kScaleOfH] = by_h.scale[r];
+    }
     for_units<T>(p_.hidden, [&](int64_t unit, int count) {
-      Vector<T> sums[Cell::sums];
+      Tile<T, Height, Cell::sums> tile;
+      for (int r = 0; r < Height; ++r) begin(tile.sums[r], unit / kLanes<T>);
       for (int j = 0; j < Cell::sums; ++j) {
         const int64_t at = j * p_.hidden + unit;
-        const Vector<T> value = normal(load(row.normal + at, count));
-        store(row.normal + at, value, count);
-        sums[j] = load(row.x + at, count) + value * load(v_.ln_hh + at, count);
+        const Vector<T> gain_x = load(v_.ln_ih + at, count), gain_h = load(v_.ln_hh + at, count);
+        for (int r = 0; r < Height; ++r) {
+          const Vector<T> x = (of_x(r, at, count) - by_x.mean[r]) * by_x.scale[r];
+          const Vector<T> h = (of_h(r, at, count) - by_h.mean[r]) * by_h.scale[r];
+          store(from_x[r] + at, x, count);
+          store(from_h[r] + at, h, count);
+          tile.sums[r][j] += x * gain_x + h * gain_h;
+        }
       }
-      finish(sums, row, unit, count);
+      finish(tile, rows, unit, count);
     });
   }
 
-  void finish(const Vector<T>* sums, const VariantRow<T>& row, int64_t unit, int count) {
-    using V = Vector<T>;
-    const int64_t hidden = p_.hidden;
-    const V c_before = load(row.c_before + unit, count);
-    V a_i = sums[0], a_f = sums[Cell::f], a_o = sums[Cell::o];
-    if (v_.w_ch != nullptr) {
-      if (!Cell::coupled) a_i += load(v_.w_ch + unit, count) * c_before;
-      a_f += load(v_.w_ch + Cell::f * hidden + unit, count) * c_before;
-    }
-    const V f = sigmoid(a_f), g = hyperbolic_tangent(sums[Cell::g]);
-    const V i = Cell::coupled ? 1 - f : sigmoid(a_i);
-    const V c = f * c_before + i * g;
-    if (v_.w_ch != nullptr) a_o += load(v_.w_ch + (Cell::f + 1) * hidden + unit, count) * c;
-    const V o = sigmoid(a_o);
-    if (!Cell::coupled) store(row.gates + unit, i, count);
-    store(row.gates + Cell::f * hidden + unit, f, count);
-    store(row.gates + Cell::g * hidden + unit, g, count);
-    store(row.gates + Cell::o * hidden + unit, o, count);
-    const V kept = share_of(row.zone_c, v_.share_c, unit, count);
-    store(row.c + unit, kept * c_before + (1 - kept) * c, count);
-    if (v_.ln_c != nullptr) {
-      store(row.c_new + unit, c, count);
-    } else {
-      store(row.output + unit, o * hyperbolic_tangent(c), count);
-    }
+  // The sums of the gates become c and the output, in two stages as in cells.h.
+  template <int Height>
+  __attribute__((noinline)) void finish(Tile<T, Height, Cell::sums>& tile, const VariantRow<T>* rows, int64_t unit,
+                                        int count) {
+#pragma GCC unroll 16
+    for (int r = 0; r < Height; ++r) activate(tile.sums[r], rows[r], unit, count);
+    for (int r = 0; r < Height; ++r) renew(tile.sums[r], rows[r], unit, count);
   }
 
-  void output_normalised(const VariantRow<T>& row) {
-    const Normal<T> normal(row.c_new, p_.hidden);
+  void activate(Vector<T>* gates, const VariantRow<T>& row, int64_t unit, int count) const {
+    if (v_.w_ch != nullptr) {
+      const Vector<T> c_before = load(row.c_before + unit, count);
+      if (!Cell::coupled) gates[0] += load(v_.w_ch + unit, count) * c_before;
+      gates[Cell::f] += load(v_.w_ch + Cell::f * p_.hidden + unit, count) * c_before;
+    } else {
+      gates[Cell::o] = sigmoid(gates[Cell::o]);  // with peepholes it waits for c
+    }
+    if (!Cell::coupled) gates[0] = sigmoid(gates[0]);
+    gates[Cell::f] = sigmoid(gates[Cell::f]);
+    gates[Cell::g] = hyperbolic_tangent(gates[Cell::g]);
+  }
+
+  void renew(Vector<T>* gates, const VariantRow<T>& row, int64_t unit, int count) const {
+    const Vector<T> c_before = load(row.c_before + unit, count), f = gates[Cell::f];
+    const Vector<T> c = f * c_before + (Cell::coupled ? 1 - f : gates[0]) * gates[Cell::g];
+    if (v_.w_ch != nullptr) {
+      gates[Cell::o] = sigmoid(gates[Cell::o] + load(v_.w_ch + (Cell::f + 1) * p_.hidden + unit, count) * c);
+    }
+    store(row.c_new + unit, c, count);
+    if (zoned_) {
+      const Vector<T> kept = share_of(row.zone_c, v_.share_c, unit, count);
+      store(row.c + unit, kept * c_before + (1 - kept) * c, count);
+    }
+    // Where c is to be normalised, o waits for it in the place of the output.
+    store(row.output + unit, v_.ln_c != nullptr ? gates[Cell::o] : gates[Cell::o] * hyperbolic_tangent(c), count);
+    if (row.gates != nullptr) put(gates, row.gates + unit, count);
+  }
+
+  template <int Height>
+  void output_normalised(const VariantRow<T>* rows) {
+    const auto c = [&](int r, int64_t unit, int count) { return load(rows[r].c_new + unit, count); };
+    const Normals<T, Height> normals(p_.hidden, c);
+    for (int r = 0; r < Height; ++r) {
+      rows[r].norms[kMeanOfC] = normals.mean[r];
+      rows[r].norms[kScaleOfC] = normals.scale[r];
+    }
     for_units<T>(p_.hidden, [&](int64_t unit, int count) {
-      Vector<T> c = normal(load(row.c_new + unit, count)) * load(v_.ln_c + unit, count);
-      if (v_.bias_ln_c != nullptr) c += load(v_.bias_ln_c + unit, count);
-      const Vector<T> o = load(row.gates + Cell::o * p_.hidden + unit, count);
-      store(row.output + unit, o * hyperbolic_tangent(c), count);
+      const Vector<T> gain = load(v_.ln_c + unit, count);
+      const Vector<T> bias = v_.bias_ln_c == nullptr ? Vector<T>{} : load(v_.bias_ln_c + unit, count);
+      for (int r = 0; r < Height; ++r) {
+        const Vector<T> normal = (c(r, unit, count) - normals.mean[r]) * normals.scale[r];
+        const Vector<T> o = load(rows[r].output + unit, count);
+        store(rows[r].output + unit, o * hyperbolic_tangent(normal * gain + bias), count);
+      }
     });
   }
 
@@ -280,10 +344,10 @@ class VariantSlice {
   int64_t first_, last_;
   Buffer<VariantRow<T>> row_;
   Buffer<const T*> x_, recalled_, output_;
-  bool zoned_;
-  // One row a sequence of what is not kept: masked h', gates, U h', c, the output before what follows it.
-  Buffer<T> masked_, gates_, normal_, c_new_, unprojected_, projected_;
-  T unused_ = 0;
+  bool zoned_, normalised_;
+  // One row a sequence of what is not kept: masked h', W x and U h', c and the output before what follows them.
+  Buffer<T> masked_, sums_, c_new_, unprojected_, projected_;
+  T unused_[kKept];
 };
 
 template <class T, class Cell>

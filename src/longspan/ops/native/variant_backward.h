@@ -16,18 +16,18 @@ struct VariantBack {
   T* grad_output;     // gradient of the output before zoneout
   const T* grad_cell; // gradient of o * tanh(c): grad_output, or that sent back through the projection
   T* unprojected;
-  T* grad_sums;       // of the gates' summands; with layer normalisation
-  const T* normal;
-  T scale;
+  const T* from_x;    // normalised W x; with layer normalisation
+  const T* from_h;    // normalised U h', the same
+  const T* norms;     // by `Kept`, the same
   const T* mask;
-  const T* zone_h;
-  const T* zone_c;
+  const uint8_t* zone_h;
+  const uint8_t* zone_c;
 };
 
 // Where a thread sums up the gradients of the weights that are as long as a row.
 template <class T>
 struct SmallGradients {
-  T *w_ch, *ln_hh, *ln_c, *bias_ln_c;
+  T *w_ch, *ln_ih, *ln_hh, *ln_c, *bias_ln_c;
 };
 
 template <class T>
@@ -35,16 +35,34 @@ inline void add(T* to, Vector<T> values, int count) {
   store(to, load(to, count) + values, count);
 }
 
-// Turn the gradients of normalised values into those of what was normalised, given their sum and their product with
-// the values: `take(unit, gradients, count)`.
-template <class T, class Take>
-void denormalise(const T* grads, const T* normal, Vector<T> sums, Vector<T> products, T scale, int64_t size, Take take) {
-  const T mean = total<T>(sums) / size, along = total<T>(products) / size;
-  for_units<T>(size, [&](int64_t unit, int count) {
-    const Vector<T> centred = load(grads + unit, count) - mean - load(normal + unit, count) * along;
-    take(unit, centred * scale, count);
-  });
-}
+// Turn the gradients of normalised values into those of what was normalised, given their sum and their product with the
+// values, over the `size` values of each row.
+template <class T, int Height>
+struct Denormal {
+  Denormal() {
+    clear(sums);
+    clear(products);
+    clear(mean);
+    clear(along);
+  }
+
+  void finish(int64_t size) {
+    for (int r = 0; r < Height; ++r) {
+      mean[r] = total<T>(sums[r]) / size;
+      along[r] = total<T>(products[r]) / size;
+    }
+  }
+
+  void add(int r, Vector<T> grad, Vector<T> normal) {
+    sums[r] += grad;
+    products[r] += grad * normal;
+  }
+
+  Vector<T> operator()(int r, Vector<T> grad, Vector<T> normal) const { return grad - mean[r] - normal * along[r]; }
+
+  Vector<T> sums[Height], products[Height];
+  T mean[Height], along[Height];
+};
 
 template <class T, class Cell>
 class VariantBackwardSlice {
@@ -54,11 +72,11 @@ class VariantBackwardSlice {
                        int64_t first, int64_t last)
       : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights), products_(products),
         small_(small_of(part)), first_(first), last_(last), back_(last - first), sources_(last - first),
-        zoned_(v_.zone_h != nullptr || v_.share_h != 0),
-        outputs_(v_.w_hr == nullptr ? (last - first) * v_.output : 0),
-        cells_(v_.w_hr == nullptr ? 0 : (last - first) * p_.hidden), c_new_(v_.ln_c == nullptr ? 0 : p_.hidden),
-        grad_c_(c_new_.size()), grad_o_(c_new_.size()), normal_c_(c_new_.size()),
-        recurrent_(v_.ln_hh == nullptr ? 0 : Cell::gates * p_.hidden), masked_(v_.mask == nullptr ? 0 : v_.output) {}
+        zoned_(longspan::zoned(v_)), outputs_(v_.w_hr == nullptr ? (last - first) * v_.output : 0),
+        cells_(v_.w_hr == nullptr ? 0 : (last - first) * p_.hidden),
+        grad_c_(v_.ln_c == nullptr ? 0 : kTileRows<T> * p_.hidden), grad_o_(grad_c_.size()),
+        grad_sums_(v_.ln_hh == nullptr ? 0 : kTileRows<T> * Cell::gates * p_.hidden),
+        masked_(v_.mask == nullptr ? 0 : v_.output) {}
 
   void walk() {
     begin();
@@ -66,15 +84,14 @@ class VariantBackwardSlice {
     for (int64_t step = p_.walk.steps - 1; step >= 0; --step) {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) continue;
-      if (used + running > products_.grads.capacity()) {
+      if (used + running > products_.of_h.capacity()) {
         products_.finish(used);
         used = 0;
       }
       point_at(step, running, used);
       for (int64_t n = 0; n < running; ++n) unzone(back_[n]);
       if (v_.w_hr != nullptr) unproject(running);
-      for (int64_t n = 0; n < running; ++n) cell(back_[n], used + n);
-      for (int64_t n = 0; n < running && v_.ln_hh != nullptr; ++n) recurrent(back_[n], used + n);
+      for_few_tiles<T>(running, [&](auto height, int64_t n) { cells<height.value>(&back_[n], used + n); });
       send_back(running, used);
       used += running;
     }
@@ -83,9 +100,10 @@ class VariantBackwardSlice {
 
  private:
   SmallGradients<T> small_of(int part) const {
-    const int64_t peepholes = (Cell::gates - 1) * p_.hidden, gains = Cell::gates * p_.hidden;
-    T* start = problem_.grad_small + part * (peepholes + gains + 2 * p_.hidden);
-    return {start, start + peepholes, start + peepholes + gains, start + peepholes + gains + p_.hidden};
+    const int64_t hidden = p_.hidden, gains = Cell::gates * hidden;
+    T* const w_ch = problem_.grad_small + part * (3 * Cell::gates + 1) * hidden;
+    T* const ln_ih = w_ch + gains - hidden;
+    return {w_ch, ln_ih, ln_ih + gains, ln_ih + 2 * gains, ln_ih + 2 * gains + hidden};
   }
 
   // The carried gradients lie where those of the initial state will: a sequence that has ended is left alone.
@@ -117,14 +135,14 @@ class VariantBackwardSlice {
       at.grad_output = v_.w_hr == nullptr ? outputs_.data() + n * output : problem_.grad_output + row * output;
       at.grad_cell = v_.w_hr == nullptr ? at.grad_output : cells_.data() + n * hidden;
       at.unprojected = v_.w_hr == nullptr ? nullptr : problem_.unprojected + row * hidden;
-      at.grad_sums = v_.ln_hh == nullptr ? nullptr : problem_.grad_sums + row * all;
-      at.normal = v_.ln_hh == nullptr ? nullptr : problem_.normal + row * all;
-      at.scale = v_.ln_hh == nullptr ? T(1) : problem_.scale[row];
+      at.from_x = v_.ln_hh == nullptr ? nullptr : problem_.normal + row * 2 * all;
+      at.from_h = at.from_x + all;
+      at.norms = problem_.norms == nullptr ? nullptr : problem_.norms + row * kKept;
       at.mask = v_.mask == nullptr ? nullptr : v_.mask + sequence * output;
       at.zone_h = v_.zone_h == nullptr ? nullptr : v_.zone_h + walked * output;
       at.zone_c = v_.zone_c == nullptr ? nullptr : v_.zone_c + walked * hidden;
       products_.h_before.put(used + n, recalled(step == 0 ? p_.h0 + sequence * output : p_.h + before * output, at.mask));
-      if (p_.grad_w_ih != nullptr) products_.x.put(used + n, p_.x + row * p_.input);
+      products_.x.put(used + n, p_.x + row * p_.input);
       if (p_.grad_x != nullptr) products_.grad_x[used + n] = p_.grad_x + row * p_.input;
     }
   }
@@ -146,15 +164,34 @@ class VariantBackwardSlice {
     });
   }
 
-  void cell(const VariantBack<T>& row, int64_t number) {
-    if (v_.ln_c != nullptr) normalised_output(row);
+  // The gradients of the sums of some rows, the first of which has a number among the products.
+  template <int Height>
+  void cells(const VariantBack<T>* rows, int64_t number) {
+    Denormal<T, Height> of_c;
+    if (v_.ln_c != nullptr) output_normalised(rows, of_c);
     for_units<T>(p_.hidden, [&](int64_t unit, int count) {
-      if (v_.ln_hh == nullptr) {
-        gates(row, unit, count, products_.grads.at_unit(number, unit), kLanes<T>, kLanes<T>);
-      } else {
-        gates(row, unit, count, row.grad_sums + unit, p_.hidden, count);
+      Vector<T> biases[Cell::sums]{};
+      for (int r = 0; r < Height; ++r) {
+        Vector<T> grads[Cell::sums];
+        gates(rows[r], r, of_c, unit, count, grads);
+        if (v_.ln_hh == nullptr) {
+          put(grads, products_.of_h.at_unit(number + r, unit));
+        } else {
+          for (int j = 0; j < Cell::sums; ++j) {
+            store(grad_sums_.data() + (r * Cell::sums + j) * p_.hidden + unit, grads[j], count);
+            biases[j] += grads[j];
+          }
+        }
       }
+      if (v_.ln_hh != nullptr) products_.bias.add(unit, biases);
     });
+    if (v_.ln_hh == nullptr) return;
+    denormalise<Height>(rows, &VariantBack<T>::from_x, kScaleOfX, v_.ln_ih, small_.ln_ih, products_.of_normalised_x, number);
+    denormalise<Height>(rows, &VariantBack<T>::from_h, kScaleOfH, v_.ln_hh, small_.ln_hh, products_.of_h, number);
+  }
+
+  static void put(const Vector<T>* grads, T* to) {
+    for (int j = 0; j < Cell::sums; ++j) store(to + j * kLanes<T>, grads[j]);
   }
 
   // The gates of a row, from some unit on.
@@ -174,48 +211,55 @@ class VariantBackwardSlice {
     Vector<T> a_o, c;
   };
 
-  OutputGradient by_output(const VariantBack<T>& row, Vector<T> o, Vector<T> c, int64_t unit, int count) {
+  template <int Height>
+  OutputGradient by_output(const VariantBack<T>& row, int r, const Denormal<T, Height>& of_c, Vector<T> o, Vector<T> c,
+                           int64_t unit, int count) {
+    if (v_.ln_c != nullptr) {
+      const int64_t at = r * p_.hidden + unit;
+      const Vector<T> normal = (c - row.norms[kMeanOfC]) * row.norms[kScaleOfC];
+      return {load(grad_o_.data() + at, count), of_c(r, load(grad_c_.data() + at, count), normal) * row.norms[kScaleOfC]};
+    }
     const Vector<T> tanh_c = hyperbolic_tangent(c), dm = load(row.grad_cell + unit, count);
     if (v_.w_hr != nullptr) store(row.unprojected + unit, o * tanh_c, count);
     return {dm * tanh_c * o * (1 - o), dm * o * (1 - tanh_c * tanh_c)};
   }
 
-  // The same, of the whole row, where the output is o * tanh(LN(c)).
-  void normalised_output(const VariantBack<T>& row) {
+  // The same of whole rows, where the output is o * tanh(LN(c)): gradients of a_o, and of LN(c).
+  template <int Height>
+  void output_normalised(const VariantBack<T>* rows, Denormal<T, Height>& of_c) {
     for_units<T>(p_.hidden, [&](int64_t unit, int count) {
-      const Gates at = gates_of(row, unit, count);
-      store(c_new_.data() + unit, at.f * load(row.c_before + unit, count) + at.i * at.g, count);
-    });
-    const Normal<T> normalised(c_new_.data(), p_.hidden);
-    Vector<T> sums{}, products{};
-    for_units<T>(p_.hidden, [&](int64_t unit, int count) {
-      const Vector<T> gain = load(v_.ln_c + unit, count), normal = normalised(load(c_new_.data() + unit, count));
+      const Vector<T> gain = load(v_.ln_c + unit, count);
       const Vector<T> bias = v_.bias_ln_c == nullptr ? Vector<T>{} : load(v_.bias_ln_c + unit, count);
-      const Vector<T> o = gates_of(row, unit, count).o, tanh_c = hyperbolic_tangent(normal * gain + bias);
-      const Vector<T> dm = load(row.grad_cell + unit, count), da = dm * o * (1 - tanh_c * tanh_c);
-      store(grad_o_.data() + unit, dm * tanh_c * o * (1 - o), count);
-      add(small_.ln_c + unit, da * normal, count);
-      add(small_.bias_ln_c + unit, da, count);
-      const Vector<T> grad = first_lanes<T>(da * gain, count);
-      sums += grad;
-      products += grad * normal;
-      store(normal_c_.data() + unit, normal, count);
-      store(grad_c_.data() + unit, grad, count);
-      if (v_.w_hr != nullptr) store(row.unprojected + unit, o * tanh_c, count);
+      Vector<T> gains{}, biases{};
+      for (int r = 0; r < Height; ++r) {
+        const VariantBack<T>& row = rows[r];
+        const Gates at = gates_of(row, unit, count);
+        const Vector<T> c = at.f * load(row.c_before + unit, count) + at.i * at.g;
+        const Vector<T> normal = first_lanes<T>((c - row.norms[kMeanOfC]) * row.norms[kScaleOfC], count);
+        const Vector<T> tanh_c = hyperbolic_tangent(normal * gain + bias), dm = load(row.grad_cell + unit, count);
+        const Vector<T> da = dm * at.o * (1 - tanh_c * tanh_c), grad = da * gain;
+        store(grad_o_.data() + r * p_.hidden + unit, dm * tanh_c * at.o * (1 - at.o), count);
+        store(grad_c_.data() + r * p_.hidden + unit, grad, count);
+        if (v_.w_hr != nullptr) store(row.unprojected + unit, at.o * tanh_c, count);
+        gains += da * normal;
+        biases += da;
+        of_c.add(r, grad, normal);
+      }
+      add(small_.ln_c + unit, gains, count);
+      add(small_.bias_ln_c + unit, biases, count);
     });
-    denormalise(grad_c_.data(), normal_c_.data(), sums, products, normalised.scale, p_.hidden,
-                [&](int64_t unit, Vector<T> grads, int count) { store(grad_c_.data() + unit, grads, count); });
+    of_c.finish(p_.hidden);
   }
 
-  // The gradients of the gates' sums: the first goes to `to`, the next to `to + apart`, and so on.
-  void gates(const VariantBack<T>& row, int64_t unit, int count, T* to, int64_t apart, int stored) {
+  // The gradients of the gates' sums of a row, which is row r of a tile, from some unit on.
+  template <int Height>
+  void gates(const VariantBack<T>& row, int r, const Denormal<T, Height>& of_c, int64_t unit, int count,
+             Vector<T>* grads) {
     using V = Vector<T>;
     const int64_t hidden = p_.hidden;
     const Gates at = gates_of(row, unit, count);
     const V c_before = load(row.c_before + unit, count), c = at.f * c_before + at.i * at.g;
-    const OutputGradient by_o =
-        v_.ln_c == nullptr ? by_output(row, at.o, c, unit, count)
-                           : OutputGradient{load(grad_o_.data() + unit, count), load(grad_c_.data() + unit, count)};
+    const OutputGradient by_o = by_output(row, r, of_c, at.o, c, unit, count);
     const V kept = share_of(row.zone_c, v_.share_c, unit, count), dc_kept = load(row.carried_c + unit, count);
     const T* w_ch = v_.w_ch == nullptr ? nullptr : v_.w_ch + unit;
     V dc = by_o.c + (1 - kept) * dc_kept;
@@ -234,31 +278,45 @@ class VariantBackwardSlice {
       dc_before += load(w_ch + Cell::f * hidden, count) * da_f;
       add(small_.w_ch + Cell::f * hidden + unit, da_f * c_before, count);
     }
-    if (!Cell::coupled) store(to, da_i, stored);
-    store(to + Cell::f * apart, da_f, stored);
-    store(to + Cell::g * apart, dc * at.i * (1 - at.g * at.g), stored);
-    store(to + Cell::o * apart, by_o.a_o, stored);
+    if (!Cell::coupled) grads[0] = da_i;
+    grads[Cell::f] = da_f;
+    grads[Cell::g] = dc * at.i * (1 - at.g * at.g);
+    grads[Cell::o] = by_o.a_o;
     store(row.carried_c + unit, dc_before, count);
   }
 
-  // The gradients of U h' before it was normalised.
-  void recurrent(const VariantBack<T>& row, int64_t number) {
+  // The gradients of W x or U h' before they were normalised, from those of the sums of the gates.
+  template <int Height>
+  void denormalise(const VariantBack<T>* rows, const T* VariantBack<T>::*normal_of, Kept scale, const T* gains, T* of_gains,
+                   GateGradients<T, Cell>& to, int64_t number) {
     const int64_t hidden = p_.hidden, all = Cell::gates * hidden;
-    Vector<T> sums{}, products{};
+    const T* normals[Height];
+    T scales[Height];
+    for (int r = 0; r < Height; ++r) {
+      normals[r] = rows[r].*normal_of;
+      scales[r] = rows[r].norms[scale];
+    }
+    Denormal<T, Height> of_sums;
     for_units<T>(all, [&](int64_t at, int count) {
-      const Vector<T> da = load(row.grad_sums + at, count), normal = load(row.normal + at, count);
-      const Vector<T> grad = da * load(v_.ln_hh + at, count);
-      add(small_.ln_hh + at, da * normal, count);
-      sums += grad;
-      products += grad * normal;
-      store(recurrent_.data() + at, grad, count);
+      const Vector<T> gain = load(gains + at, count);
+      Vector<T> of_gain{};
+      for (int r = 0; r < Height; ++r) {
+        const Vector<T> da = load(grad_sums_.data() + r * all + at, count), normal = load(normals[r] + at, count);
+        of_gain += da * normal;
+        of_sums.add(r, da * gain, normal);
+      }
+      add(of_gains + at, of_gain, count);
     });
-    denormalise(recurrent_.data(), row.normal, sums, products, row.scale, all,
-                [&](int64_t at, Vector<T> grads, int count) { store(recurrent_.data() + at, grads, count); });
+    of_sums.finish(all);
     for_units<T>(hidden, [&](int64_t unit, int count) {
-      T* to = products_.grads.at_unit(number, unit);
-      for (int gate = 0; gate < Cell::gates; ++gate) {
-        store(to + gate * kLanes<T>, load(recurrent_.data() + gate * hidden + unit, count));
+      for (int j = 0; j < Cell::sums; ++j) {
+        const int64_t at = j * hidden + unit;
+        const Vector<T> gain = load(gains + at, count);
+        for (int r = 0; r < Height; ++r) {
+          const Vector<T> grad = load(grad_sums_.data() + r * all + at, count) * gain;
+          const Vector<T> before = of_sums(r, grad, load(normals[r] + at, count)) * scales[r];
+          store(to.at_unit(number + r, unit) + j * kLanes<T>, first_lanes<T>(before, count));
+        }
       }
     });
   }
@@ -277,8 +335,9 @@ class VariantBackwardSlice {
     for (int64_t block = 0; block < blocks; ++block) {
       const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks);
       for_tiles<kTileRows<T>>(running, [&](auto height, int64_t first) {
-        Tile<T, height.value, across> tile{};
-        products_.grads.template multiply_rows<typename Cell::FromHidden>(tile, used + first, weights);
+        Tile<T, height.value, across> tile;
+        tile.clear();
+        products_.of_h.template multiply_rows<typename Cell::FromHidden>(tile, used + first, weights);
         for (int r = 0; r < height.value; ++r) carry(back_[first + r], tile.sums[r], block * across * kLanes<T>);
       });
     }
@@ -303,9 +362,10 @@ class VariantBackwardSlice {
   Buffer<VariantBack<T>> back_;
   Buffer<const T*> sources_;
   bool zoned_;
-  // Of each row of the slice: gradients of the output and of o * tanh(c). Of one row: c, its gradient and that of o,
-  // LN(c), the gradients of U h', and masked h'.
-  Buffer<T> outputs_, cells_, c_new_, grad_c_, grad_o_, normal_c_, recurrent_, masked_;
+  // Of each row of the slice: gradients of the output and of o * tanh(c).
+  Buffer<T> outputs_, cells_;
+  // Of each row of a tile: gradients of LN(c), of a_o, and of the gates' sums. Of one row: masked h'.
+  Buffer<T> grad_c_, grad_o_, grad_sums_, masked_;
 };
 
 template <class T, class Cell>

@@ -27,17 +27,17 @@ class VariantProducts {
  public:
   VariantProducts(const longspan::VariantBackward<T>& problem, const VariantBackwardWeights<T, Cell>& weights,
                   int64_t rows)
-      : p_(problem.plain), weights_(weights), grads(p_.hidden, std::max(kRowsAtOnce, rows) + 1),
-        h_before(problem.variant.output, grads.capacity()),
-        x(p_.grad_w_ih == nullptr ? 0 : p_.input, grads.capacity()),
-        grad_x(p_.grad_x == nullptr ? 0 : grads.capacity()), w_ih(p_.hidden, x.depth()),
-        w_hh(p_.hidden, h_before.depth()), bias(p_.hidden) {}
+      : p_(problem.plain), weights_(weights), normalised_(problem.variant.ln_hh != nullptr),
+        of_h(p_.hidden, std::max(kRowsAtOnce, rows) + 1), of_normalised_x(normalised_ ? p_.hidden : 0, of_h.capacity()),
+        h_before(problem.variant.output, of_h.capacity()), x(p_.input, of_h.capacity()),
+        grad_x(p_.grad_x == nullptr ? 0 : of_h.capacity()), w_ih(p_.hidden, x.depth()), w_hh(p_.hidden, h_before.depth()),
+        bias(p_.hidden) {}
 
   void finish(int64_t count) {
-    for (int64_t block = 0; block < grads.blocks(); ++block) {
-      if (p_.grad_w_ih != nullptr) w_ih.add(block, grads, x, count);
-      w_hh.add(block, grads, h_before, count);
-      if (p_.grad_b_ih != nullptr) bias.add(block, grads, count);
+    for (int64_t block = 0; block < of_h.blocks(); ++block) {
+      w_ih.add(block, of_x(), x, count);
+      w_hh.add(block, of_h, h_before, count);
+      if (!normalised_) bias.add(block, of_h, count);
     }
     if (p_.grad_x == nullptr) return;
     for_tiles<kTileRows<T>>(count, [&](auto height, int64_t row) {
@@ -54,7 +54,7 @@ class VariantProducts {
       of_w_ih.push_back(&slice.w_ih);
       of_w_hh.push_back(&slice.w_hh);
     }
-    if (p.grad_w_ih != nullptr) decltype(w_ih)::unpack(of_w_ih, p.grad_w_ih, p.threads);
+    decltype(w_ih)::unpack(of_w_ih, p.grad_w_ih, p.threads);
     decltype(w_hh)::unpack(of_w_hh, p.grad_w_hh, p.threads);
     if (p.grad_b_ih == nullptr) return;
     std::fill_n(p.grad_b_ih, Cell::gates * p.hidden, T(0));
@@ -64,23 +64,26 @@ class VariantProducts {
  private:
   const longspan::Backward<T>& p_;
   const VariantBackwardWeights<T, Cell>& weights_;
+  bool normalised_;
+
+  const GateGradients<T, Cell>& of_x() const { return normalised_ ? of_normalised_x : of_h; }
 
   template <int Height>
   void to_x(int64_t at, int64_t number) {
-    Tile<T, Height, 1> tile{};
+    Tile<T, Height, 1> tile;
+    tile.clear();
     const int64_t parts = divide_up(p_.input, kLanes<T>);
     const T* weights = weights_.w_ih.data() + at / kLanes<T> * (weights_.w_ih.size() / parts);
-    grads.template multiply_rows<typename Cell::FromInput>(tile, number, weights);
+    of_x().template multiply_rows<typename Cell::FromInput>(tile, number, weights);
     const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.input - at));
     for (int r = 0; r < Height; ++r) store(grad_x[number + r] + at, tile.sums[r][0], count);
   }
 
  public:
-  GateGradients<T, Cell> grads;
+  GateGradients<T, Cell> of_h;             // of U h', and of W x where these are not normalised
+  GateGradients<T, Cell> of_normalised_x;  // of W x, where they are
   Sources<T> h_before, x;
-  Buffer<T*> grad_x;  // where the gradient of x goes, of each row of `grads`
-
- private:
+  Buffer<T*> grad_x;  // where the gradient of x goes, of each row of `of_h`
   WeightGradient<T, Cell, typename Cell::FromInput> w_ih;
   WeightGradient<T, Cell, typename Cell::FromHidden> w_hh;
   BiasGradient<T, Cell> bias;

@@ -31,6 +31,7 @@ class Rows {
   int64_t walked(int64_t step, int64_t sequence) const { return offsets_[step] + sequence; }
 
   int64_t count() const { return offsets_.back(); }
+  int64_t length(int64_t sequence) const { return lengths_[sequence]; }
 
   // How many of the sequences [first, last) are running at a step.
   int64_t running(int64_t step, int64_t first, int64_t last) const {
