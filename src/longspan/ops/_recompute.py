@@ -12,8 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from longspan.ops.packing import axes_of, carry_state, reverser
 
-#: Rows of a chunk times units of the layer: 8 MB of gates in float32, which stay in a processor's cache.
-_UNITS_OF_A_CHUNK = 500_000
+#: Rows of a chunk times units of the layer: 16 MB of gates in float32, which a processor's last cache may hold.
+_UNITS_OF_A_CHUNK = 1_000_000
 
 Weights = tuple[Tensor | None, ...]
 Run = Callable[[Tensor, Tensor, slice, tuple[Tensor, ...], Weights], tuple[Tensor, tuple[Tensor, ...]]]
