@@ -170,7 +170,7 @@ class Recurrent(nn.Module):
         if self.recompute is not None:
             return bool(self.recompute)
         blocks = len(self.gates) + 1 if len(self.gates) > 1 else 0  # a cell without gates keeps its output alone
-        kept = blocks * self.hidden_size * rows[..., 0].numel() * rows.element_size()
+        kept = blocks * self.hidden_size * rows.shape[:-1].numel() * rows.element_size()
         return rows.device.type == "cpu" and kept > _KEEP_AT_MOST
 
     def _check_dtype(self, rows: Tensor) -> torch.dtype:

@@ -242,23 +242,10 @@ class BackwardWalk {
       if (p_.grad_b_hh != nullptr) slice_.bias.add(block, slice_.grads, count);
     }
     if (p_.grad_x != nullptr) {
-      const int64_t first = member_.begin(count);
-      for_tiles<kTileRows<T>>(member_.end(count) - first, [&](auto height, int64_t row) {
-        for (int64_t at = 0; at < p_.input; at += kLanes<T>) to_x<height.value>(at, first + row);
-      });
+      slice_.grads.template multiply_to<typename Cell::FromInput>(slice_.grad_x.data(), weights_.w_ih, p_.input,
+                                                                  member_.begin(count), member_.end(count));
     }
     member_.meet();
-  }
-
-  template <int Height>
-  void to_x(int64_t at, int64_t number) {
-    Tile<T, Height, 1> tile;
-    tile.clear();
-    const int64_t parts = divide_up(p_.input, kLanes<T>);
-    const T* weights = weights_.w_ih.data() + at / kLanes<T> * (weights_.w_ih.size() / parts);
-    slice_.grads.template multiply_rows<typename Cell::FromInput>(tile, number, weights);
-    const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.input - at));
-    for (int r = 0; r < Height; ++r) store(slice_.grad_x[number + r] + at, tile.sums[r][0], count);
   }
 
   const longspan::Backward<T>& p_;

@@ -43,6 +43,24 @@ class GateGradients {
     }
   }
 
+  // Multiply the rows [first, last) by weights of `pack_columns` with one vector a block, (G H, width), and leave each
+  // where `to` says.
+  template <class Which>
+  void multiply_to(T* const* to, const Buffer<T>& weights, int64_t width, int64_t first, int64_t last) const {
+    const int64_t of_a_block = weights.size() / divide_up(width, lanes);
+    for_tiles<kTileRows<T>>(last - first, [&](auto height, int64_t place) {
+      const int64_t row = first + place;
+      const T* block = weights.data();
+      for (int64_t at = 0; at < width; at += lanes, block += of_a_block) {
+        Tile<T, height.value, 1> tile;
+        tile.clear();
+        multiply_rows<Which>(tile, row, block);
+        const int count = static_cast<int>(std::min<int64_t>(lanes, width - at));
+        for (int r = 0; r < height.value; ++r) store(to[row + r] + at, tile.sums[r][0], count);
+      }
+    });
+  }
+
  private:
   // How many of the vectors come one after the other from the first on.
   template <class Which>

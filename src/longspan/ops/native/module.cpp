@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -93,17 +94,18 @@ T* at(uintptr_t address) {
 template <class T>
 void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
              uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih, uintptr_t b_hh,
-             uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last, [[maybe_unused]] bool rounded, int threads) {
+             uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last,
+             [[maybe_unused]] bool rounded, int threads) {
   const longspan::Forward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse},
                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
-                                     at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last), usable_threads(threads)};
-  int64_t rows = 0;
-  for (int64_t step = 0; step < steps; ++step) rows += problem.walk.sizes[step];
-  longspan::expect_large(problem.h, rows * hidden * sizeof(T));
-  longspan::expect_large(problem.c, problem.c == nullptr ? 0 : rows * hidden * sizeof(T));
+                                     at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last),
+                                     usable_threads(threads)};
   const auto which = static_cast<longspan::Cell>(cell);
-  longspan::expect_large(problem.gates, problem.gates == nullptr ? 0 : rows * hidden * longspan::kept_gates(which) * sizeof(T));
+  const int64_t units = std::accumulate(problem.walk.sizes, problem.walk.sizes + steps, int64_t{0}) * hidden;
+  longspan::expect_large(problem.h, units * sizeof(T));
+  if (problem.c != nullptr) longspan::expect_large(problem.c, units * sizeof(T));
+  if (problem.gates != nullptr) longspan::expect_large(problem.gates, units * longspan::kept_gates(which) * sizeof(T));
   if constexpr (sizeof(T) == 4) {
 #if defined(LONGSPAN_BFLOAT16)
     if (rounded && has_bfloat16()) return avx512_bf16::forward_rounded(which, problem);

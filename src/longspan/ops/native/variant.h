@@ -29,7 +29,7 @@ inline void for_units(int64_t size, Work work) {
   }
 }
 
-// Call `work(height, first)`, with the height as a type, for the highest tiles that there are, and then for single rows.
+// Call `work(height, first)`, with the height as a type, for the highest tiles there are, and then for single rows.
 template <class T, class Work>
 inline void for_few_tiles(int64_t rows, Work work) {
   int64_t first = 0;

@@ -141,7 +141,8 @@ class VariantBackwardSlice {
       at.mask = v_.mask == nullptr ? nullptr : v_.mask + sequence * output;
       at.zone_h = v_.zone_h == nullptr ? nullptr : v_.zone_h + walked * output;
       at.zone_c = v_.zone_c == nullptr ? nullptr : v_.zone_c + walked * hidden;
-      products_.h_before.put(used + n, recalled(step == 0 ? p_.h0 + sequence * output : p_.h + before * output, at.mask));
+      const T* h_before = step == 0 ? p_.h0 + sequence * output : p_.h + before * output;
+      products_.h_before.put(used + n, recalled(h_before, at.mask));
       products_.x.put(used + n, p_.x + row * p_.input);
       if (p_.grad_x != nullptr) products_.grad_x[used + n] = p_.grad_x + row * p_.input;
     }
@@ -186,8 +187,9 @@ class VariantBackwardSlice {
       if (v_.ln_hh != nullptr) products_.bias.add(unit, biases);
     });
     if (v_.ln_hh == nullptr) return;
-    denormalise<Height>(rows, &VariantBack<T>::from_x, kScaleOfX, v_.ln_ih, small_.ln_ih, products_.of_normalised_x, number);
-    denormalise<Height>(rows, &VariantBack<T>::from_h, kScaleOfH, v_.ln_hh, small_.ln_hh, products_.of_h, number);
+    using Row = VariantBack<T>;
+    denormalise<Height>(rows, number, &Row::from_x, kScaleOfX, v_.ln_ih, small_.ln_ih, products_.of_normalised_x);
+    denormalise<Height>(rows, number, &Row::from_h, kScaleOfH, v_.ln_hh, small_.ln_hh, products_.of_h);
   }
 
   static void put(const Vector<T>* grads, T* to) {
@@ -217,7 +219,8 @@ class VariantBackwardSlice {
     if (v_.ln_c != nullptr) {
       const int64_t at = r * p_.hidden + unit;
       const Vector<T> normal = (c - row.norms[kMeanOfC]) * row.norms[kScaleOfC];
-      return {load(grad_o_.data() + at, count), of_c(r, load(grad_c_.data() + at, count), normal) * row.norms[kScaleOfC]};
+      const Vector<T> of_normalised = load(grad_c_.data() + at, count);
+      return {load(grad_o_.data() + at, count), of_c(r, of_normalised, normal) * row.norms[kScaleOfC]};
     }
     const Vector<T> tanh_c = hyperbolic_tangent(c), dm = load(row.grad_cell + unit, count);
     if (v_.w_hr != nullptr) store(row.unprojected + unit, o * tanh_c, count);
@@ -287,8 +290,8 @@ class VariantBackwardSlice {
 
   // The gradients of W x or U h' before they were normalised, from those of the sums of the gates.
   template <int Height>
-  void denormalise(const VariantBack<T>* rows, const T* VariantBack<T>::*normal_of, Kept scale, const T* gains, T* of_gains,
-                   GateGradients<T, Cell>& to, int64_t number) {
+  void denormalise(const VariantBack<T>* rows, int64_t number, const T* VariantBack<T>::*normal_of, Kept scale,
+                   const T* gains, T* of_gains, GateGradients<T, Cell>& to) {
     const int64_t hidden = p_.hidden, all = Cell::gates * hidden;
     const T* normals[Height];
     T scales[Height];

@@ -30,8 +30,8 @@ class VariantProducts {
       : p_(problem.plain), weights_(weights), normalised_(problem.variant.ln_hh != nullptr),
         of_h(p_.hidden, std::max(kRowsAtOnce, rows) + 1), of_normalised_x(normalised_ ? p_.hidden : 0, of_h.capacity()),
         h_before(problem.variant.output, of_h.capacity()), x(p_.input, of_h.capacity()),
-        grad_x(p_.grad_x == nullptr ? 0 : of_h.capacity()), w_ih(p_.hidden, x.depth()), w_hh(p_.hidden, h_before.depth()),
-        bias(p_.hidden) {}
+        grad_x(p_.grad_x == nullptr ? 0 : of_h.capacity()), w_ih(p_.hidden, x.depth()),
+        w_hh(p_.hidden, h_before.depth()), bias(p_.hidden) {}
 
   void finish(int64_t count) {
     for (int64_t block = 0; block < of_h.blocks(); ++block) {
@@ -40,9 +40,7 @@ class VariantProducts {
       if (!normalised_) bias.add(block, of_h, count);
     }
     if (p_.grad_x == nullptr) return;
-    for_tiles<kTileRows<T>>(count, [&](auto height, int64_t row) {
-      for (int64_t at = 0; at < p_.input; at += kLanes<T>) to_x<height.value>(at, row);
-    });
+    of_x().template multiply_to<typename Cell::FromInput>(grad_x.data(), weights_.w_ih, p_.input, 0, count);
   }
 
   // The gradients of all slices together, as torch has them.
@@ -67,17 +65,6 @@ class VariantProducts {
   bool normalised_;
 
   const GateGradients<T, Cell>& of_x() const { return normalised_ ? of_normalised_x : of_h; }
-
-  template <int Height>
-  void to_x(int64_t at, int64_t number) {
-    Tile<T, Height, 1> tile;
-    tile.clear();
-    const int64_t parts = divide_up(p_.input, kLanes<T>);
-    const T* weights = weights_.w_ih.data() + at / kLanes<T> * (weights_.w_ih.size() / parts);
-    of_x().template multiply_rows<typename Cell::FromInput>(tile, number, weights);
-    const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.input - at));
-    for (int r = 0; r < Height; ++r) store(grad_x[number + r] + at, tile.sums[r][0], count);
-  }
 
  public:
   GateGradients<T, Cell> of_h;             // of U h', and of W x where these are not normalised
