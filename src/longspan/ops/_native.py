@@ -183,7 +183,7 @@ def kernel_of(name: str, dtype: torch.dtype) -> Any:
 
 def address(tensor: Tensor | None) -> int:
     """Return where the numbers of a tensor begin; 0 where there are none."""
-    return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
+    return 0 if tensor is None else tensor.data_ptr()
 
 
 def contiguous(*tensors: Tensor | None) -> list[Any]:
