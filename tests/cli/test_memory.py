@@ -55,10 +55,24 @@ def test_bad_options_end_before_the_work(run, model, table, options):
     assert run("memory", model, table, *options).exit_code in (1, 2)
 
 
-def test_a_forecaster_is_told_where_to_go(run, run_json, tmp_path):
-    Path("series.csv").write_text("t,x\n" + "".join(f"{t},{t % 5}\n" for t in range(60)))
-    options = ("--task", "forecast", "--time", "t", "--target", "x", "--horizon", "2", "--max-epochs", "1")
-    assert run("train", "series.csv", *options, "--out", "f.longspan", "--quiet").exit_code == 0
-    result = run("memory", "f.longspan", "series.csv")
-    assert result.exit_code == 1
-    assert "LSTMForecaster" in result.stderr
+def test_a_forecaster_is_measured_on_windows_of_its_series(run, run_json, tmp_path):
+    rows = [f"2024-01-{1 + t:02d},{t % 5},{t % 2}" for t in range(31)]
+    Path("series.csv").write_text("day,x,open\n" + "\n".join(rows) + "\n")
+    options = ("--task", "forecast", "--time", "day", "--target", "x", "--known", "open", "--horizon", "2")
+    small = ("--context-length", "6", "--max-epochs", "1", "--backtest", "0")
+    assert run("train", "series.csv", *options, *small, "--out", "f.longspan", "--quiet").exit_code == 0
+    found = run_json("memory", "f.longspan", "series.csv")
+    assert found["facts"]["task"] == "forecast"
+    assert found["facts"]["longest"] == 6
+    assert found["facts"]["n_sequences"] == 31 - 6 - 2 + 1
+
+
+def test_a_decoder_is_measured_while_it_writes(run, run_json, tmp_path):
+    words = ["ab", "ba", "abb", "bab", "aab", "bba"] * 3
+    Path("words.csv").write_text("word,answer\n" + "".join(f"{word},{word[::-1]}\n" for word in words))
+    options = ("--task", "decode", "--source", "word", "--target", "answer", "--hidden-size", "6", "--max-epochs", "1")
+    assert run("train", "words.csv", *options, "--out", "d.longspan", "--quiet").exit_code == 0
+    found = run_json("memory", "d.longspan", "words.csv")
+    assert found["facts"]["task"] == "decode"
+    assert found["facts"]["longest"] == 3 + 3 + 1
+    assert run("memory", "d.longspan", "words.csv", "--no-targets").exit_code == 1

@@ -41,7 +41,7 @@ def all_ends(X: list[np.ndarray]) -> Anchors:
     sequences = Sequences.from_list(X)
     order = np.argsort(-sequences.lengths, kind="stable")
     lengths = sequences.lengths[order]
-    return Anchors(sequences, order, lengths, lengths - 1, order)
+    return Anchors(sequences, order, lengths, lengths - 1, order, np.zeros_like(order))
 
 
 def ragged(count: int = 5, seed: int = 0) -> list[np.ndarray]:
@@ -224,7 +224,7 @@ def test_outputs_of_a_network_with_one_a_step_are_read_at_drawn_steps(monkeypatc
     monkeypatch.setattr(gradients, "_projected", lambda outputs, rng: outputs.sum(dim=-1))
     x = np.random.default_rng(0).normal(size=(9, 1)).astype(np.float32)
     sequences = Sequences.from_list([x])
-    anchors = Anchors(sequences, np.array([0]), np.array([9]), np.array([5]), np.array([0]))
+    anchors = Anchors(sequences, np.array([0]), np.array([9]), np.array([5]), np.array([0]), np.array([0]))
     found = lag_norms(Subject.of(network), anchors, np.random.default_rng(0)).input
     rows = torch.tensor(x, dtype=torch.float64, requires_grad=True)
     network(pack_sequence([rows]))[5].sum().backward()

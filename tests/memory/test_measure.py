@@ -5,15 +5,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 
 import longspan
-from longspan import LSTMClassifier, LSTMDecoder, LSTMEncoder, LSTMForecaster, LSTMRegressor, memory_report
-from longspan.errors import DataError, ParameterError, ShapeError
-from longspan.memory import MemoryReport
+from longspan import LSTMClassifier, LSTMEncoder, LSTMRegressor, Sequences, memory_report
+from longspan.errors import DataError, NonFiniteError, ParameterError, ShapeError, TargetError
+from longspan.memory import MemoryReport, gradient_by_lag
+from longspan.memory._subject import Subject
 from longspan.memory.report import SPANS
-from longspan.nn import LSTM
+from longspan.nn import LSTM, RNN
 from tests.memory.small import positive, sums_the_last
 
 SMALL: dict[str, Any] = {"hidden_size": 6, "max_epochs": 2, "random_state": 0, "validation_folds": 0}
@@ -194,8 +198,58 @@ def test_a_saved_model_has_the_same_report(ragged: list[np.ndarray], tmp_path: A
     assert one == same
 
 
-def forecaster() -> LSTMForecaster:
-    return LSTMForecaster(horizon=2, context_length=8, max_epochs=1, random_state=0)
+def diverged() -> LSTM:
+    """Layers whose training came to nothing."""
+    layers = LSTM(1, 2)
+    with torch.no_grad():
+        layers.weight_hh_l0.fill_(np.nan)
+    return layers
+
+
+def test_a_gradient_too_large_for_a_number_explodes() -> None:
+    cell = RNN(1, 1, nonlinearity="relu")
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.zero_()
+        cell.weight_hh_l0.fill_(1.5)
+        cell.bias_ih_l0.fill_(1e-30)  # 1.5 ** 220 is a number, and the gradient of 400 steps back is none
+    X = np.zeros((4, 215, 1), np.float32)
+    assert memory_report(cell, X).verdict == "exploding_gradient"
+    curve = gradient_by_lag(cell, X, random_state=0)
+    np.testing.assert_allclose(curve.median[:50], 1.5 ** np.arange(50), rtol=1e-4)
+
+
+def test_a_network_that_says_nothing_is_not_said_to_have_forgotten() -> None:
+    X = positive(120, steps=60)
+    network = sums_the_last(40)
+    with torch.no_grad():
+        network.head.weight.zero_()
+    report = memory_report(network, X, X[:, -30, 0])
+    assert report.verdict == "vanishing_gradient"
+    assert report.advice.startswith(
+        f"Before training, gradients vanished after about {report.gradient_span_at_init:.0f}"
+    )
+    assert report.gradient_span is None
+    assert report.curves.gradient is None
+    assert report.used_span == 0
+
+
+def test_channels_have_the_names_of_the_data(ragged: list[np.ndarray]) -> None:
+    classifier = LSTMClassifier(**SMALL).fit(ragged, signs(ragged))
+    named = Sequences(np.concatenate(ragged), np.cumsum([0, *map(len, ragged)]), feature_names=["speed", "force"])
+    frames = [pd.DataFrame(x, columns=["speed", "force"]) for x in ragged]
+    subject = Subject.of(classifier)
+    for X, names in ((named, ["speed", "force"]), (frames, ["speed", "force"]), (ragged, None)):
+        assert subject.channel_names(X, subject.read(X)) == names
+    assert memory_report(classifier, named, lag=3).facts["feature_names"] == ["speed", "force"]
+
+
+def test_labels_that_the_classifier_does_not_know_are_named(ragged: list[np.ndarray]) -> None:
+    classifier = LSTMClassifier(**SMALL).fit(ragged, signs(ragged))
+    y = signs(ragged).astype(object)
+    y[3] = "sideways"
+    with pytest.raises(TargetError, match=r"not trained on: \['sideways'\].*\n.*\['down', 'up'\]"):
+        memory_report(classifier, ragged, y)
 
 
 @pytest.mark.parametrize(
@@ -208,11 +262,25 @@ def forecaster() -> LSTMForecaster:
         (lambda: memory_report(sums_the_last(2), positive(1)), DataError, "one sequence"),
         (lambda: memory_report(sums_the_last(2), positive(), np.ones(3)), ShapeError, "3 targets"),
         (lambda: memory_report(LSTMClassifier(), positive()), ValueError, "not fitted"),
-        (lambda: memory_report(LSTMDecoder(), positive()), ParameterError, "of a LSTMDecoder.\n  A decoder"),
-        (lambda: memory_report(forecaster(), positive()), ParameterError, "another context_length"),
+        (lambda: memory_report(sums_the_last(2), positive(), lag=31), ParameterError, "longest sequence has 30 steps"),
         (lambda: memory_report(LSTM(3, 2), positive()), ShapeError, "takes 3"),
+        (
+            lambda: memory_report("net.longspan", positive()),
+            ParameterError,
+            r"Load the file first: longspan.load\('net",
+        ),
+        (lambda: memory_report(LSTM, positive()), ParameterError, "the class LSTM"),
+        (lambda: memory_report(make_pipeline(Ridge()), positive()), ParameterError, r"pass its last step: model\[-1\]"),
+        (
+            lambda: memory_report(diverged(), positive()),
+            NonFiniteError,
+            "NaN or infinity for 256 of the 256.*\n.*lower",
+        ),
     ],
-    ids=["lag", "half a lag", "window", "anchors", "one", "targets", "unfitted", "decoder", "forecaster", "features"],
+    ids=[
+        *("lag", "half a lag", "window", "anchors", "one", "targets", "unfitted", "longer", "features"),
+        *("path", "class", "pipeline", "diverged"),
+    ],
 )
 def test_bad_input_is_refused(call: Callable[[], object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):

@@ -67,7 +67,7 @@ def test_plot_draws_four_panels(report: MemoryReport) -> None:
     import matplotlib.pyplot as plt
 
     figure = report.plot()
-    titles = [axes.get_title() for axes in figure.axes]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert len(titles) == 4
     assert "gradient by lag" in titles[0]
     figure.canvas.draw()

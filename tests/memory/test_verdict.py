@@ -20,7 +20,7 @@ RULES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("exploding_gradient", {"explodes_at": 30.0, "training_window": 50, "needed_span": 3.0}, ("30 steps",)),
     ("training_window_too_short", {"training_window": 50}, ("50 steps", "200 steps")),
     ("no_long_memory_needed", {"needed_span": 3.0}, ("3 steps",)),
-    ("no_long_memory_needed", {"needed_span": 1.0, "gradient_span": 0.0, "used_span": 0.0}, ("1 step decide",)),
+    ("no_long_memory_needed", {"needed_span": 1.0, "gradient_span": 0.0, "used_span": 0.0}, ("the last step decides",)),
     (
         "no_long_memory_needed",
         {"needed_span": 3.0, "window_score": 0.95, "score": 0.9, "score_name": "accuracy", "window_is_as_good": True},
@@ -30,9 +30,36 @@ RULES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("vanishing_gradient", {"gradient_span": 40.0, "used_span": 45.0, "cell": "rnn"}, ('cell="lstm" in place of',)),
     (
         "vanishing_gradient",
+        {"gradient_span": 40.0, "used_span": 45.0, "chrono_lag": 200},
+        ("made for that lag", "shorter lags"),
+    ),
+    (
+        "vanishing_gradient",
+        {"gradient_span": None, "gradient_span_at_init": 40.0, "silent": True, "used_span": 0.0},
+        ("Before training, gradients vanished after about 40 steps",),
+    ),
+    (
+        "network_window_too_short",
         {"gradient_span": 16.0, "used_span": 16.0, "cell": "feedforward"},
+        ("window of at least 200", "uses 16 steps"),
+    ),
+    (
+        "network_window_too_short",
+        {"gradient_span": None, "used_span": 16.0, "cell": "feedforward"},
         ("window of at least 200",),
     ),
+    ("unused_signal", {"gradient_span": 300.0, "used_span": 16.0, "cell": "feedforward"}, ("300 steps back",)),
+    (
+        "unused_signal",
+        {"gradient_span": None, "gradient_span_at_init": INF, "silent": True, "used_span": 0.0},
+        ("makes no difference", "every step there is", "train longer"),
+    ),
+    (
+        "no_long_memory_needed",
+        {"needed_span": 4.0, "used_span": 23.0, "window_score": 0.92, "score": 0.99, "score_name": "accuracy"},
+        ("the last 4 steps decide nearly all", "which uses 23 steps, 0.990"),
+    ),
+    ("memory_suffices", {"gradient_span": 16.0, "cell": "feedforward"}, ("200 steps are needed, and 250",)),
     ("unused_signal", {"used_span": 20.0}, ("300 steps back", "uses 20 steps", "train longer")),
     ("unused_signal", {"used_span": 20.0, "gradient_span": INF}, ("every step there is",)),
     ("latched", {"gradient_span": 40.0}, ("remembers", "40 steps", "slow")),

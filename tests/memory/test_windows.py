@@ -18,7 +18,7 @@ def need(X: Any, y: np.ndarray, *, labels: bool, at: np.ndarray | None = None, s
     sequences = Sequences.from_list(list(X))
     order = np.argsort(-sequences.lengths, kind="stable")
     ends = (sequences.lengths - 1 if at is None else at)[order]
-    anchors = Anchors(sequences, order, ends + 1, ends, order)
+    anchors = Anchors(sequences, order, ends + 1, ends, order, np.zeros(len(sequences), np.int64))
     values = y if labels else ((y - y.mean()) / y.std())[:, None]
     return needed_span(anchors, Targets(values, labels, per_step=False), np.random.default_rng(seed))
 
@@ -68,8 +68,9 @@ def test_products_of_channels_far_back_are_seen(length: int) -> None:
     assert found.curve.constant_loss == pytest.approx(1.0, abs=0.05)
 
 
-def test_copied_symbols_need_the_lag_of_the_problem() -> None:
-    problem = Copy(length=40)
+@pytest.mark.parametrize("length", [40, 200])
+def test_copied_symbols_need_the_lag_of_the_problem(length: int) -> None:
+    problem = Copy(length)
     X, y = problem.dataset(300, random_state=0)
     at = np.random.default_rng(0).integers(len(X[0]) - 10, len(X[0]), 300)
     labels = np.array([targets[step] for targets, step in zip(y, at, strict=True)])

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from longspan.cli._columns import Columns, Source
-from longspan.cli._data import Examples, is_ts, read_examples
+from longspan.cli._data import is_ts, read_examples
+from longspan.cli._history import read_history
 from longspan.cli._models import check_can_write, load_model, task_of
 from longspan.cli._options import Json, Task, Verbose
 from longspan.cli._output import Output
+from longspan.cli._pairs import read_pairs
 
 HELP = (
     "Measure how far back a trained network remembers, and whether that is far enough.\n\n"
@@ -49,15 +51,15 @@ def memory(
     output = Output(json, verbose)
     if html is not None:
         check_can_write(html, besides=[data, model])
-    estimator = load_model(model, Task.CLASSIFY, Task.REGRESS, Task.ENCODE)
+    estimator = load_model(model, *Task)
     named = {"series": series, "time": time, "query": query, "table": table}
-    examples = _read(estimator, data, with_targets=targets, **named)
+    X, y = _read(estimator, data, with_targets=targets, **named)
     from longspan.memory import memory_report
 
     report = memory_report(
         estimator,
-        examples.sequences,
-        examples.targets,
+        X,
+        y,
         lag=lag,
         training_window=training_window,
         random_state=seed,
@@ -71,16 +73,19 @@ def memory(
     output.result({"model": model, "data": data, **report.to_dict(), "html": written})
 
 
-def _read(estimator: Any, data: str, *, with_targets: bool, **given: str | None) -> Examples:
-    """Read the columns that the model remembers, or those given in their place."""
+def _read(estimator: Any, data: str, *, with_targets: bool, **given: str | None) -> tuple[Any, Any]:
+    """Read what is measured on: from the columns that the model remembers, or those given in their place."""
     task = task_of(estimator)
-    learned = with_targets and task is not Task.ENCODE
     named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if is_ts(data):
-        columns = replace(Columns(), **named)
-    else:
-        kept = Columns.from_notes(estimator.notes_)
+    kept = Columns() if is_ts(data) else Columns.from_notes(estimator.notes_)
+    if task is Task.FORECAST:
+        return read_history(data, replace(kept, **named)).past(), None
+    if task is Task.DECODE:
+        pairs = read_pairs(data, replace(kept, group=None, **named), answers=with_targets)
+        return pairs.sources, pairs.targets
+    learned = with_targets and task is not Task.ENCODE
+    if not is_ts(data):
         per_step = learned and estimator.per_step
-        columns = replace(kept, targets=kept.targets if learned else (), group=None, per_step=per_step, **named)
-    examples = read_examples(data, columns, task=task if learned else None)
-    return examples if learned else replace(examples, targets=None)
+        kept = replace(kept, targets=kept.targets if learned else (), group=None, per_step=per_step)
+    examples = read_examples(data, replace(kept, **named), task=task if learned else None)
+    return examples.sequences, examples.targets if learned else None

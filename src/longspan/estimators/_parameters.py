@@ -1,7 +1,7 @@
 """The parameters that all estimators share: their text, and the checks of their values."""
 
 import re
-from inspect import Parameter, cleandoc, signature
+from inspect import cleandoc, signature
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -11,8 +11,7 @@ from sklearn.utils import check_random_state
 
 from longspan import nn
 from longspan.errors import ParameterError
-from longspan.nn.lstm import check_variants
-from longspan.tasks import CELLS, SOURCES, TARGETS
+from longspan.tasks import CELLS, SOURCES, TARGETS, check_cell_options
 
 T = TypeVar("T")
 
@@ -261,23 +260,6 @@ def _check_views_of_input(parameters: dict[str, Any]) -> None:
 _VIEWS = ("level", "change", "shape")
 
 _POOLINGS = ("last", "mean", "max", "attention")
-
-_CELL_OPTIONS = {
-    name for name, parameter in signature(nn.LSTM).parameters.items() if parameter.kind is Parameter.KEYWORD_ONLY
-} - {"init", "max_lag"}
-"""The variants of the LSTM cell; its sizes and its initialiser are parameters of the estimator."""
-
-
-def check_cell_options(options: Any) -> None:
-    """Raise `ParameterError` for what is no variant of the LSTM cell, or a value that it cannot have."""
-    if not isinstance(options, dict) or not set(options) <= _CELL_OPTIONS:
-        raise ParameterError(
-            f"cell_options is None or a dict with some of {', '.join(sorted(_CELL_OPTIONS))}, but it was {options!r}."
-        )
-    try:
-        check_variants(**options)
-    except ParameterError as error:
-        raise ParameterError(f"cell_options: {error}") from error
 
 
 def _check_in_use(parameters: dict[str, Any]) -> None:

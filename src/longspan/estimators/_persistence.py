@@ -13,7 +13,6 @@ from longspan.data import ChannelScaler
 from longspan.errors import LongspanError, ModelFileError, ParameterError
 from longspan.estimators._parameters import (
     NUMBERS,
-    check_cell_options,
     check_device_name,
     check_number,
     check_parameters,
@@ -21,6 +20,7 @@ from longspan.estimators._parameters import (
 )
 from longspan.estimators._recipe import Recipe
 from longspan.io import read_model, write_model
+from longspan.tasks import check_cell_options
 from longspan.training import TrainingSettings
 from longspan.training.optimiser import SCHEDULES
 

@@ -83,11 +83,12 @@ def state_of(record: Trace) -> State:
 
 @dataclass(frozen=True)
 class Slot:
-    """A layer in one direction, with what it was given."""
+    """A layer in one direction, with what it was given: rows, and the state before the first step."""
 
     layer: int
     suffix: str
     rows: Tensor
+    start: State
 
     @property
     def backward(self) -> bool:
@@ -95,22 +96,21 @@ class Slot:
         return "_reverse" in self.suffix
 
 
-def run_stack(cell: Recurrent, rows: Tensor, sizes: Tensor) -> tuple[Tensor, list[Slot]]:
-    """Run the layers by their kernels; return the output and what each layer and direction was given."""
-    slots, outputs = [], []
-    for layer, suffix in cell._slots:
-        slots.append(Slot(layer, suffix, rows))
-        start = zero_state(cell, rows, int(sizes[0]))
-        outputs.append(cell._run_layer(rows, sizes, start, suffix, reverse="_reverse" in suffix, trace=False)[0])
+def run_stack(
+    cell: Recurrent, rows: Tensor, sizes: Tensor, starts: list[State]
+) -> tuple[Tensor, list[State], list[Slot]]:
+    """Run the layers by their kernels; return output, final states, and what each layer and direction was given."""
+    slots: list[Slot] = []
+    outputs, finals = [], []
+    for (layer, suffix), start in zip(cell._slots, starts, strict=True):
+        slots.append(Slot(layer, suffix, rows, start))
+        output, final, _ = cell._run_layer(rows, sizes, start, suffix, reverse="_reverse" in suffix, trace=False)
+        outputs.append(output)
+        finals.append(final)
         if len(outputs) == cell.num_directions:
             rows = torch.cat(outputs, dim=-1) if cell.bidirectional else outputs[0]
             outputs = []
-    return rows, slots
-
-
-def zero_state(cell: Recurrent, rows: Tensor, batch: int) -> State:
-    """Return the state before the first step."""
-    return tuple(rows.new_zeros(batch, size) for size in cell._state_sizes())
+    return rows, finals, slots
 
 
 class Tap(nn.Module):
@@ -132,15 +132,27 @@ class Tap(nn.Module):
         super().__init__()
         self.cell = cell
 
-    def forward(self, input: Any) -> tuple[Any, None]:
-        """Run the layers; there is no final state to be had."""
+    def __getattr__(self, name: str) -> Any:
+        """Answer for the layers whoever asks for their sizes or weights."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "cell":
+                raise
+            return getattr(self.cell, name)
+
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        """Run the layers from a state, of zeros where there is none; return the output and the final state."""
         rows, layout = read_input(input, lengths=None, batch_first=self.cell.batch_first, features=self.cell.input_size)
         self.given = rows.reshape(-1, rows.shape[-1])
         self.batch_sizes = layout.batch_sizes
+        before = (hx,) if isinstance(hx, Tensor) else hx
         with torch.no_grad():
-            made, self.slots = run_stack(self.cell, self.given.detach(), self.batch_sizes)
+            starts = self.cell._initial_states(before, layout, self.given, self.given.dtype)
+            made, finals, self.slots = run_stack(self.cell, self.given.detach(), self.batch_sizes, starts)
+            final = self.cell._final_states(finals, layout)
         self.made = made.requires_grad_()
-        return layout.restore(self.made), None
+        return layout.restore(self.made), final if len(final) > 1 else final[0]
 
 
 def walk_back(tap: Tap, grad: Tensor, *, watched: Callable[[Slot], bool]) -> tuple[Tensor, Tensor]:
@@ -192,7 +204,7 @@ def _layer_back(
     rows = turn(slot.rows)
     stepper = Stepper.of(cell, slot.suffix)
     segments = list(_segments(cell, sizes))
-    starts = _starts(cell, slot, rows, sizes, segments)
+    starts = _starts(cell, slot, rows, segments)
     norms, grads = [], []
     carried: State | None = None
     for (part, steps), start in zip(reversed(segments), reversed(starts), strict=True):
@@ -215,11 +227,9 @@ def _segments(cell: Recurrent, sizes: Tensor) -> Iterable[tuple[slice, Tensor]]:
         total += int(sizes[step]) if step < len(sizes) else 0
 
 
-def _starts(
-    cell: Recurrent, slot: Slot, rows: Tensor, sizes: Tensor, segments: list[tuple[slice, Tensor]]
-) -> list[State]:
+def _starts(cell: Recurrent, slot: Slot, rows: Tensor, segments: list[tuple[slice, Tensor]]) -> list[State]:
     """Return the state before each segment, of the sequences that reach it."""
-    state = zero_state(cell, rows, int(sizes[0]))
+    state = slot.start
     starts = []
     with torch.no_grad():
         for part, steps in segments:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class Steps:
         Steps since the beginning, and steps until the anchor; below 0 after it.
     own, other : ndarray of int64, shape (R,)
         Row of the step among all values, and row of the same step of another sequence.
+    early : ndarray of bool, shape (R,)
+        Whether the step is one of those at the front.
     """
 
     anchor: Ints
@@ -47,6 +49,7 @@ class Steps:
     lag: Ints
     own: Ints
     other: Ints
+    early: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ class Anchors:
         Step of the anchor.
     donor : ndarray of int64, shape (A,)
         Another sequence for each.
+    front : ndarray of int64, shape (N,)
+        Steps at the beginning of each sequence that are of another kind than those after them, as a source before a
+        target; 0 for none. A step is replaced by one of its kind.
     """
 
     sequences: Sequences
@@ -72,6 +78,7 @@ class Anchors:
     length: Ints
     at: Ints
     donor: Ints
+    front: Ints
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -90,8 +97,8 @@ class Anchors:
     def take(self, index: Ints) -> Anchors:
         """Return some of them, in the same order."""
         index = np.sort(index)
-        picked = (part[index] for part in (self.sequence, self.length, self.at, self.donor))
-        return Anchors(self.sequences, *picked)
+        picked = {name: getattr(self, name)[index] for name in ("sequence", "length", "at", "donor")}
+        return replace(self, **picked)
 
     def target_rows(self, targets: Targets) -> Ints:
         """Row of the target of each anchor."""
@@ -111,10 +118,10 @@ class Anchors:
         packed = pack_rows(offsets[self.sequence[part]], length)
         columns = packed.columns
         step = packed.rows - offsets[self.sequence[part]][columns]
-        donor = self.donor[part][columns]
-        other = offsets[donor] + step % self.sequences.lengths[donor]
+        own, donor = self.sequence[part][columns], self.donor[part][columns]
+        other = offsets[donor] + _same_place(step, self.front[own], self.front[donor], self.sequences.lengths[donor])
         lag = self.at[part][columns] - step
-        return packed, Steps(columns + part.start, step, lag, packed.rows, other)
+        return packed, Steps(columns + part.start, step, lag, packed.rows, other, step < self.front[own])
 
     def inputs(self, subject: Subject, part: slice, replace: Replace | None = None) -> PackedSequence:
         """Return the steps that lead to some anchors, or others in their place, as the network takes them."""
@@ -126,8 +133,19 @@ class Anchors:
     def outputs(self, subject: Subject, replace: Replace | None = None) -> torch.Tensor:
         """Return the outputs at all anchors, shape (A, K)."""
         with torch.inference_mode():
-            parts = [subject.run(self.inputs(subject, part, replace), self.at[part]) for part in self.chunks()]
+            parts = [
+                subject.answers(self.inputs(subject, part, replace), self.at[part], self.sequence[part])
+                for part in self.chunks()
+            ]
         return torch.cat(parts)
+
+
+def _same_place(step: Ints, front: Ints, front_there: Ints, length_there: Ints) -> Ints:
+    """Return the step of another sequence at the same place, counted from its beginning again where that one ends."""
+    if not front.any() and not front_there.any():
+        return step % length_there
+    after = front_there + (step - front) % (length_there - front_there)
+    return np.where(step < front, step % np.maximum(front_there, 1), after)
 
 
 def draw_anchors(
@@ -157,18 +175,18 @@ def draw_anchors(
     if not len(lengths):
         raise EmptyDataError("there are no sequences to measure memory on.")
     if subject.per_step:
-        sequence, at = _draw_steps(sequences, targets, at_most, rng)
+        sequence, at = _draw_steps(sequences, targets, at_most, rng, among=subject.has_output(sequences))
     else:
         sequence = rng.permutation(len(lengths))[:at_most]
         at = lengths[sequence] - 1
-        if spread and len(sequence) < at_most:
+        if spread and subject.ends_anywhere and len(sequence) < at_most:
             more = rng.integers(len(lengths), size=at_most - len(sequence))
             sequence = np.concatenate([sequence, more])
             at = np.concatenate([at, rng.integers((lengths[more] - 1) // 2, lengths[more])])
     length = lengths[sequence] if subject.per_step and subject.reads_backwards else at + 1
     order = np.argsort(-length, kind="stable")
     sequence, length, at = sequence[order], length[order], at[order]
-    return Anchors(sequences, sequence, length, at, _donors(sequence, len(lengths), rng))
+    return Anchors(sequences, sequence, length, at, _donors(sequence, len(lengths), rng), subject.fronts(sequences))
 
 
 def _donors(sequence: Ints, count: int, rng: np.random.Generator) -> Ints:
@@ -177,13 +195,20 @@ def _donors(sequence: Ints, count: int, rng: np.random.Generator) -> Ints:
 
 
 def _draw_steps(
-    sequences: Sequences, targets: Targets | None, at_most: int, rng: np.random.Generator
+    sequences: Sequences,
+    targets: Targets | None,
+    at_most: int,
+    rng: np.random.Generator,
+    *,
+    among: NDArray[np.bool_] | None,
 ) -> tuple[Ints, Ints]:
-    if targets is None or not targets.labels or not targets.per_step:
-        rows = rng.choice(sequences.n_steps, min(at_most, sequences.n_steps), replace=False)
-    else:
-        some = rng.choice(sequences.n_steps, min(_MOST_STEPS, sequences.n_steps), replace=False)
-        rows = some[_balanced(targets.values[some], at_most, rng)]
+    places = None if among is None else np.flatnonzero(among)
+    count = sequences.n_steps if places is None else len(places)
+    by_class = targets is not None and targets.labels and targets.per_step
+    rows = rng.choice(count, min(_MOST_STEPS if by_class else at_most, count), replace=False)
+    rows = rows if places is None else places[rows]
+    if targets is not None and by_class:
+        rows = rows[_balanced(targets.values[rows], at_most, rng)]
     rows = np.sort(rows)
     sequence = np.searchsorted(sequences.offsets, rows, side="right") - 1
     return sequence, rows - sequences.offsets[sequence]

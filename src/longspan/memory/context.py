@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 TOLERANCE = 0.01
 """Share of the loss that counts as nothing lost; without targets, share of the variance of the outputs."""
 
+_ROUNDING = 1e-6
+"""A loss, in nats or in squared standard deviations, that is nothing even beside one of zero."""
+
 _GRID = 14
 """Contexts, evenly apart on a logarithmic scale, that are looked at before the end of the loss is closed in."""
 
@@ -74,7 +77,7 @@ class Losses:
     @property
     def tolerance(self) -> float:
         """What counts as nothing lost."""
-        return TOLERANCE * (1.0 if self.targets is None else self.full_loss)
+        return max(TOLERANCE * (1.0 if self.targets is None else self.full_loss), _ROUNDING)
 
     def with_other(self, replace: Replace) -> Array:
         """Return for each anchor the loss with inputs replaced, less the full loss."""
@@ -119,7 +122,7 @@ def context_ablation(
     model : fitted estimator, SequenceNetwork, or recurrent module of longspan.nn or torch.nn
         Recurrent or feed-forward; left as it is.
     X : Sequences, array (N, T, I) or (N, T), or list of arrays (T_i, I)
-        Two sequences or more.
+        Two sequences or more; of decoders and forecasters as in `memory_report`.
     y : targets, optional
         With them D(K) is a loss; without, the mean squared change of the outputs, in units of their variance.
     how : {"replace", "shuffle"}
@@ -199,8 +202,7 @@ def lag_occlusion(
 def _losses(model: Any, X: Any, y: Any, n_anchors: int, random_state: Any) -> tuple[Losses, np.random.Generator]:
     subject = Subject.of(model)
     rng = as_seed(random_state)
-    sequences = subject.read(X)
-    targets = subject.read_targets(y, sequences)
+    sequences, targets = subject.read_both(X, y)
     anchors = draw_anchors(subject, sequences, targets, at_most=n_anchors, rng=rng)
     check_can_replace(anchors)
     return Losses(subject, anchors, targets), rng
@@ -258,10 +260,10 @@ def older_replaced(steps: Steps, kept: int, how: str, keys: Array) -> Ints:
         return np.where(old, steps.other, steps.own)
     rows = steps.own.copy()
     places = np.flatnonzero(old)
-    anchors = steps.anchor[places]
-    # Both list the old steps of one anchor after another: in their order, and in a random one.
-    in_order = places[np.lexsort((steps.step[places], anchors))]
-    mixed = places[np.lexsort((keys[steps.own[places]], anchors))]
+    kind = 2 * steps.anchor[places] + steps.early[places]
+    # Both list the old steps of one anchor and kind after another: in their order, and in a random one.
+    in_order = places[np.lexsort((steps.step[places], kind))]
+    mixed = places[np.lexsort((keys[steps.own[places]], kind))]
     rows[in_order] = steps.own[mixed]
     return rows
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from longspan.errors import ParameterError
-from longspan.memory._adjoint import Slot, State, Stepper, Tap, Trace, state_of, zero_state
+from longspan.memory._adjoint import Slot, Stepper, Tap, Trace, state_of
 from longspan.memory._anchors import Anchors, Replace, as_seed, draw_anchors
 from longspan.memory._subject import Subject
 from longspan.memory.curves import GateSaturation, TimeConstants
@@ -31,7 +31,9 @@ _SMALLEST = 1e-30
 """A gate below this forgets everything at once; its logarithm need not be known better."""
 
 
-def time_constants(model: Any, X: Any, *, n_sequences: int = 64, random_state: Any = None) -> TimeConstants:
+def time_constants(
+    model: Any, X: Any, y: Any = None, *, n_sequences: int = 64, random_state: Any = None
+) -> TimeConstants:
     """Return after how many steps each unit has forgotten all but 1/e, as its forget gate has it.
 
     ``tau = -1 / mean_t log f_t`` of the forget gate of an LSTM, or of the update gate of a GRU, which is what it keeps.
@@ -43,6 +45,8 @@ def time_constants(model: Any, X: Any, *, n_sequences: int = 64, random_state: A
         An LSTM or a GRU.
     X : Sequences, array (N, T, I) or (N, T), or list of arrays (T_i, I)
         Sequences.
+    y : targets, optional
+        Of a decoder, which reads them as it generates them.
     n_sequences : int
         How many of them are looked at.
     random_state : int, Generator, RandomState or None
@@ -68,16 +72,18 @@ def time_constants(model: Any, X: Any, *, n_sequences: int = 64, random_state: A
     >>> time_constants(lstm, np.ones((2, 5, 1))).tau.round(3)  # f = 1/2: -1 / log(1/2)
     array([1.443, 1.443, 1.443, 1.443])
     """
-    subject, anchors = _looked_at(model, X, "time_constants", n_sequences, random_state)
+    subject, anchors = _looked_at(model, X, y, "time_constants", n_sequences, random_state)
     return measure_gates(subject, anchors)[0]
 
 
-def gate_saturation(model: Any, X: Any, *, n_sequences: int = 64, random_state: Any = None) -> GateSaturation:
+def gate_saturation(
+    model: Any, X: Any, y: Any = None, *, n_sequences: int = 64, random_state: Any = None
+) -> GateSaturation:
     """Return how often each gate of each unit is nearly shut (below 0.1), and nearly open (above 0.9).
 
     Parameters
     ----------
-    model, X, n_sequences, random_state
+    model, X, y, n_sequences, random_state
         As in `time_constants`.
 
     Returns
@@ -99,15 +105,20 @@ def gate_saturation(model: Any, X: Any, *, n_sequences: int = 64, random_state: 
     >>> found.gates, found.shut.shape
     (('i', 'f', 'o'), (3, 4))
     """
-    subject, anchors = _looked_at(model, X, "gate_saturation", n_sequences, random_state)
+    subject, anchors = _looked_at(model, X, y, "gate_saturation", n_sequences, random_state)
     return measure_gates(subject, anchors)[1]
 
 
-def _looked_at(model: Any, X: Any, purpose: str, n_sequences: int, random_state: Any) -> tuple[Subject, Anchors]:
+def _looked_at(
+    model: Any, X: Any, y: Any, purpose: str, n_sequences: int, random_state: Any
+) -> tuple[Subject, Anchors]:
     subject = Subject.of(model)
     if isinstance(subject.recurrent(purpose), RNN):
-        raise ParameterError(f"{purpose} is a measure of gates, and a simple recurrent network has none.")
-    sequences = subject.read(X)
+        raise ParameterError(
+            f"{purpose} is a measure of gates, and a simple recurrent network has none.\n"
+            f"  Use forgetting_curve or gradient_by_lag, which look at its state."
+        )
+    sequences, _ = subject.read_both(X, y)
     rng = as_seed(random_state)
     return subject, draw_anchors(subject, sequences, None, at_most=n_sequences, rng=rng)
 
@@ -168,7 +179,7 @@ def slot_traces(
     """Yield, for some anchors at a time, the batch sizes, and gates and states of each layer and direction, packed."""
     for part in anchors.chunks():
         with torch.no_grad(), tapped(subject) as tap:
-            subject.run(anchors.inputs(subject, part, replace), anchors.at[part])
+            subject.answers(anchors.inputs(subject, part, replace), anchors.at[part], anchors.sequence[part])
         if tap is not None:
             slots = [slot for slot in tap.slots if not (forward_only and slot.backward)]
             yield tap.batch_sizes, [(slot, trace_slot(tap, slot)) for slot in slots]
@@ -179,7 +190,7 @@ def trace_slot(tap: Tap, slot: Slot) -> Trace:
     """Return gates and states of every step of one layer and direction."""
     turn = reverser(tap.batch_sizes, slot.rows.device) if slot.backward else (lambda rows: rows)
     stepper = Stepper.of(tap.cell, slot.suffix)
-    state: State = zero_state(tap.cell, slot.rows, int(tap.batch_sizes[0]))
+    state = slot.start
     records = []
     for projected in torch.split(stepper.project(turn(slot.rows)), tap.batch_sizes.tolist()):
         records.append(stepper.step(projected, tuple(field[: len(projected)] for field in state)))

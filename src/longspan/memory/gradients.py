@@ -18,7 +18,6 @@ from longspan.memory._subject import Subject
 from longspan.memory.curves import LagCurve
 from longspan.nn._recurrent import Recurrent
 from longspan.ops import row_index
-from longspan.tasks import SequenceNetwork
 
 VANISHED = 0.01
 """A gradient of less than this share of that at lag 0 has vanished."""
@@ -32,6 +31,7 @@ _FEWEST = 0.25
 """Lags are shown as far as this share of the anchors reaches."""
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 class LagNorms(NamedTuple):
@@ -41,12 +41,18 @@ class LagNorms(NamedTuple):
     ----------
     state : ndarray, shape (A, K), or None
         Of the gradient of the output by the state; lags in steps of the cell.
-    input : ndarray, shape (A, T)
+    input : ndarray, shape (A, T), or None
         Of the gradient of the output by the input, in standard deviations of the input.
     """
 
     state: Array | None
-    input: Array
+    input: Array | None
+
+    @property
+    def silent(self) -> bool:
+        """Whether no output depends on what was carried, or without states on any input: there is nothing to follow."""
+        found = self.input if self.state is None else self.state[:, :1]
+        return found is not None and not np.nan_to_num(found, posinf=1.0).any()
 
 
 def gradient_by_lag(
@@ -92,7 +98,7 @@ def gradient_by_lag(
     ParameterError
         A feed-forward network carries no state; the layer or the direction is not there.
     DataError
-        X cannot be read.
+        X cannot be read, or the network makes NaN of it.
 
     References
     ----------
@@ -136,6 +142,11 @@ def input_influence(model: Any, X: Any, y: Any = None, *, n_anchors: int = 256, 
     [True, True, True, False, False, False]
     """
     subject = Subject.of(model)
+    if not subject.has_input_gradient:
+        raise ParameterError(
+            "input_influence is a gradient by the numbers that a network reads, but a decoder reads symbols, or what\n"
+            "  it generated itself. Use context_ablation or lag_occlusion, which replace them."
+        )
     anchors, rng = _anchors(subject, X, y, n_anchors, random_state)
     return influence_curve(lag_norms(subject, anchors, rng))
 
@@ -144,8 +155,7 @@ def _anchors(
     subject: Subject, X: Any, y: Any, n_anchors: int, random_state: Any
 ) -> tuple[Anchors, np.random.Generator]:
     rng = as_seed(random_state)
-    sequences = subject.read(X)
-    targets = subject.read_targets(y, sequences)
+    sequences, targets = subject.read_both(X, y)
     return draw_anchors(subject, sequences, targets, at_most=n_anchors, rng=rng, spread=True), rng
 
 
@@ -186,54 +196,59 @@ def lag_norms(
     watched: Callable[[Slot], bool] = lambda slot: True,
 ) -> LagNorms:
     """Return the norms of the gradients of the outputs at some anchors, by states and by inputs."""
-    recurrent = isinstance(subject.cell, Recurrent)
     steps_back = anchors.longest
-    state = np.full((len(anchors), -(-steps_back // subject.stride)), np.nan) if recurrent else None
-    inputs = np.full((len(anchors), steps_back), np.nan)
+    state = None
+    if isinstance(subject.cell, Recurrent):
+        state = np.full((len(anchors), -(-steps_back // subject.stride)), np.nan)
+    inputs = np.full((len(anchors), steps_back), np.nan) if subject.has_input_gradient else None
     for part in anchors.chunks(_ROWS_AT_ONCE):
-        rows = anchors.inputs(subject, part)
+        rows, at, sequence = anchors.inputs(subject, part), anchors.at[part], anchors.sequence[part]
         data = rows.data.requires_grad_()
         with tapped(subject) as tap:
-            summed = _projected(subject.run(rows, anchors.at[part]), rng).sum()
-            if tap is None:
-                by_input = torch.autograd.grad(summed, data)[0]
-            else:
-                norms, by_input = _through(tap, summed, data, watched)
-                at = anchors.at[part] // subject.stride
-                _place(state[part], norms, tap.batch_sizes, at)  # type: ignore[index]
-        _place(inputs[part], (by_input * subject.scale).norm(dim=-1), rows.batch_sizes, anchors.at[part])
+            summed = _projected(subject.answers(rows, at, sequence), rng).sum()
+            by_input = None
+            if tap is None and inputs is not None:
+                by_input = _by_input(summed, data)
+            elif tap is not None and state is not None:
+                norms, by_input = _through(tap, summed, data, watched, to_input=inputs is not None)
+                which, ends = subject.at_cell(at, sequence)
+                _place(state[part], norms, tap.batch_sizes, ends, which)
+        if inputs is not None and by_input is not None:
+            norms = (by_input * subject.scale).norm(dim=-1)
+            _place(inputs[part], norms, rows.batch_sizes, at, np.arange(len(at)))
     return LagNorms(state, inputs)
 
 
-def _through(tap: Tap, summed: Tensor, data: Tensor, watched: Callable[[Slot], bool]) -> tuple[Tensor, Tensor]:
+def _by_input(summed: Tensor, data: Tensor) -> Tensor:
+    """Return the gradient by the input; zero where the outputs do not depend on it at all."""
+    return torch.autograd.grad(summed, data, allow_unused=True, materialize_grads=True)[0]
+
+
+def _through(
+    tap: Tap, summed: Tensor, data: Tensor, watched: Callable[[Slot], bool], *, to_input: bool
+) -> tuple[Tensor, Tensor | None]:
     """Return the norms at the states, and the gradient by the input."""
     # What is pooled of the stem goes past the recurrent layers.
     made, past = torch.autograd.grad(
         summed, [tap.made, data], allow_unused=True, materialize_grads=True, retain_graph=True
     )
     norms, below = walk_back(tap, made.reshape(-1, made.shape[-1]), watched=watched)
-    return norms, torch.autograd.grad(tap.given, data, below)[0] + past
+    return norms, torch.autograd.grad(tap.given, data, below)[0] + past if to_input else None
 
 
 @contextmanager
 def tapped(subject: Subject) -> Iterator[Tap | None]:
     """Put a tap in the place of the recurrent layers, of which there may be none."""
-    network = subject.network
-    if not isinstance(subject.cell, Recurrent):
+    cell, (owner, name) = subject.cell, subject.place
+    if not isinstance(cell, Recurrent):
         yield None
         return
-    cell: torch.nn.Module = subject.cell
-    tap = Tap(subject.cell)
+    tap = Tap(cell)
     try:
-        if isinstance(network, SequenceNetwork):
-            network.cell = tap
-        else:
-            subject.network = tap
+        setattr(owner, name, tap)
         yield tap
     finally:
-        if isinstance(network, SequenceNetwork):
-            network.cell = cell
-        subject.network = network
+        setattr(owner, name, cell)
 
 
 def _projected(outputs: Tensor, rng: np.random.Generator) -> Tensor:
@@ -243,12 +258,14 @@ def _projected(outputs: Tensor, rng: np.random.Generator) -> Tensor:
     return (outputs * torch.from_numpy(directions).to(outputs)).sum(dim=-1)
 
 
-def _place(matrix: Array, norms: Tensor, batch_sizes: Tensor, at: NDArray[np.int64]) -> None:
-    """Write the norm of each packed row at its anchor and lag."""
+def _place(matrix: Array, norms: Tensor, batch_sizes: Tensor, at: Ints, which: Ints) -> None:
+    """Write the norm of each packed row at its anchor and lag; `at` and `which` are those of the packed sequences."""
     step, column, _ = row_index(batch_sizes)
     lag = torch.from_numpy(at)[column] - step
     past = (lag >= 0).numpy()
-    matrix[column.numpy()[past], lag.numpy()[past]] = norms.detach().cpu().double().numpy()[past]
+    found = norms.detach().cpu().double().numpy()[past]
+    # What overflowed on its way has exploded: infinite times nothing is no number, and no small one.
+    matrix[which[column.numpy()[past]], lag.numpy()[past]] = np.where(np.isnan(found), np.inf, found)
 
 
 # Curves ---------------------------------------------------------------------------------------------------------------
@@ -260,22 +277,24 @@ def state_curve(norms: LagNorms, subject: Subject, measured: str = "") -> LagCur
     first = state[:, :1]
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.where(first > 0, state / first, np.where(np.isnan(state), np.nan, 0.0))
+    relative = np.where(np.isnan(relative) & ~np.isnan(state), np.inf, relative)  # both too large for a number
     return _curve(relative, subject.stride, mean_of=state, measured=measured)
 
 
 def influence_curve(norms: LagNorms) -> LagCurve:
     """Return I(k) over the lags that enough anchors reach."""
-    return _curve(norms.input, 1, measured="the inputs")
+    return _curve(np.zeros((0, 0)) if norms.input is None else norms.input, 1, measured="the inputs")
 
 
 def _curve(values: Array, stride: int, *, mean_of: Array | None = None, measured: str = "") -> LagCurve:
     count = (~np.isnan(values)).sum(axis=0)
     reached = int((count >= max(1, _FEWEST * len(values))).sum())
     values, count = values[:, :reached], count[:reached]
-    lower, median, upper = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-    mean = np.nanmean(values if mean_of is None else mean_of[:, :reached], axis=0)
-    if mean_of is not None:
-        mean = mean / mean[0] if mean[0] > 0 else mean
+    with np.errstate(invalid="ignore"):  # between two that are infinite
+        lower, median, upper = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+        mean = np.nanmean(values if mean_of is None else mean_of[:, :reached], axis=0)
+        if mean_of is not None:
+            mean = mean / mean[0] if mean[0] > 0 else mean
     lags = np.arange(reached) * stride
     return LagCurve(lags, median, lower, upper, mean, count, measured)
 

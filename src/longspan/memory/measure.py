@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from longspan.estimators._base import _seeded
+from longspan.errors import ParameterError
 from longspan.memory._anchors import as_seed, draw_anchors
 from longspan.memory._progress import Progress
 from longspan.memory._subject import Subject, Targets
@@ -36,7 +35,6 @@ from longspan.memory.windows import Need, needed_span
 from longspan.nn import RNN
 from longspan.nn._recurrent import Recurrent, check_positive
 from longspan.sequences import Sequences
-from longspan.tasks import SequenceNetwork
 
 Array = NDArray[np.float64]
 
@@ -83,12 +81,13 @@ def memory_report(
         What is looked at.
     X : Sequences, array (N, T, I) or (N, T), or list of arrays (T_i, I)
         Two sequences or more; best such as the network was not trained on, since what it learned by heart counts as
-        used.
+        used. Of a decoder, its sources; of a forecaster, its series, or a dict of what else its `fit` takes.
     y : targets, optional
         As for `fit`. Without them the used span is that of the outputs, and the needed span is not known, unless `lag`
-        is given.
+        is given. A decoder cannot do without, and a forecaster has its own.
     lag : int, optional
-        How far back inputs matter for the targets, if you know it. Otherwise it is estimated, see Notes.
+        How far back inputs matter for the targets, if you know it; no more than there are steps. Otherwise it is
+        estimated, see Notes.
     training_window : int, optional
         Steps that training saw together, if sequences were cut into windows for it.
     n_anchors : int
@@ -135,8 +134,9 @@ def memory_report(
         if value is not None:
             check_positive(name, value)
     subject = Subject.of(estimator)
-    sequences = subject.read(X)
-    study = _Study(subject, sequences, subject.read_targets(y, sequences), as_seed(random_state), n_anchors)
+    sequences, targets = subject.read_both(X, y)
+    _check_lag(lag, sequences)
+    study = _Study(subject, sequences, targets, as_seed(random_state), n_anchors)
     with Progress("memory", study.work(lag), shown=verbose > 0) as tick:
         found = study.measure(lag, tick)
     found = replace(found, training_window=training_window)
@@ -149,10 +149,28 @@ def memory_report(
         curves=Curves(**study.curves),
         verdict=name,
         advice=advice,
-        facts=study.facts() | {"seconds": time.perf_counter() - began},
+        facts=study.facts(X) | {"seconds": time.perf_counter() - began},
         estimator=estimator,
         examples=study.examples(y),
     )
+
+
+class Reach(NamedTuple):
+    """How far back a gradient gets.
+
+    Attributes
+    ----------
+    span : float or None
+        The gradient span, infinite where the data show no end; None where there is no gradient.
+    explodes_at : float or None
+        Lag at which it is ten times what it is at lag 0.
+    silent : bool
+        No output changes with what the network carries.
+    """
+
+    span: float | None
+    explodes_at: float | None
+    silent: bool = False
 
 
 class _Study:
@@ -180,9 +198,10 @@ class _Study:
 
     def measure(self, lag: int | None, tick: Callable[[], None]) -> Findings:
         """Measure everything; return what the verdict is made from."""
-        gradient_span, explodes_at = self._gradients("gradient_span", "gradient", "influence", self.subject)
+        now = self._gradients("gradient_span", "gradient", "influence", self.subject)
         tick()
-        self._gradients("gradient_span_at_init", "gradient_at_init", "influence_at_init", self._untrained())
+        fresh = self.subject.untrained(int(self.rng.integers(1 << 31)))
+        at_init = self._gradients("gradient_span_at_init", "gradient_at_init", "influence_at_init", fresh)
         tick()
         self.losses = Losses(self.subject, self.anchors, self.targets)
         used = self._context(tick)
@@ -193,50 +212,44 @@ class _Study:
         own = self.losses.score
         of_window = None if need is None else _score_at(need, needed)
         return Findings(
-            gradient_span=gradient_span,
+            gradient_span=np.inf if self.subject.attends else now.span,
+            gradient_span_at_init=at_init.span,
+            silent=now.silent,
             used_span=used,
             needed_span=needed,
-            explodes_at=explodes_at,
+            explodes_at=now.explodes_at,
             cell=self.subject.kind,
+            chrono_lag=self.subject.chrono_lag,
             clip_norm=getattr(self.subject.estimator, "clip_norm", None),
             window_score=of_window,
             score=None if own is None else own[1],
             score_name="" if own is None else own[0],
             window_is_as_good=own is not None and of_window is not None and of_window >= own[1] - _AS_GOOD,
             has_targets=self.targets is not None,
-            takes_targets=self.subject.task != "encode",
+            takes_targets=self.subject.task not in ("encode", "forecast"),
         )
 
     # Gradients --------------------------------------------------------------------------------------------------------
 
-    def _untrained(self) -> Subject:
-        """Return the same network, drawn anew, with the scales of the one there is."""
-        network = self.subject.network
-        with _seeded(int(self.rng.integers(1 << 31)), self.subject.device):
-            if isinstance(network, SequenceNetwork):
-                # An output of zeros has no gradient; how a network begins to learn is seen once its head has moved.
-                fresh: Any = SequenceNetwork(replace(network.config, zero_head=False))
-                fresh.views.load_state_dict(network.views.state_dict())
-            else:
-                fresh = deepcopy(network)
-                for module in fresh.modules():
-                    getattr(module, "reset_parameters", lambda: None)()
-        fresh = fresh.to(self.subject.device, self.subject.dtype).eval().requires_grad_(False)
-        return replace(self.subject, network=fresh)
-
-    def _gradients(self, span: str, gradient: str, influence: str, subject: Subject) -> tuple[float, float | None]:
-        """Measure G and I; return the gradient span, maybe infinite, and the lag at which gradients explode."""
+    def _gradients(self, span: str, gradient: str, influence: str, subject: Subject) -> Reach:
+        """Measure G and I; of an output that does not change with what is carried there is no G."""
         norms = lag_norms(subject, self.for_gradients, self.rng)
-        self.curves[influence] = curve = influence_curve(norms)
+        curve = None
+        if norms.input is not None:
+            self.curves[influence] = curve = influence_curve(norms)
+        if norms.silent:
+            return Reach(None, None, silent=True)
         if norms.state is not None:
             self.curves[gradient] = curve = state_curve(norms, subject, in_words(subject))
+        if curve is None:
+            return Reach(None, None)
         # Of a network without states, the gradient by the inputs has its end at the window.
         ends = [_end(curve, values) for values in (curve.median, curve.lower, curve.upper)]
         self.intervals[span] = (ends[1], ends[2])
         self.spans[span] = self._finite(span, ends[0], float(curve.lags[-1]) + subject.stride)
         # Where all steps are pooled, k of them are on the way to a state k steps back: no explosion, but a sum.
         limit = EXPLODED * np.where(subject.pools_all, curve.lags + 1.0, 1.0)
-        return ends[0], None if norms.state is None else first_above(curve, limit)
+        return Reach(ends[0], None if norms.state is None else first_above(curve, limit))
 
     def _finite(self, name: str, span: float, longest: float) -> float:
         """Return a span as a number; one without an end is a lower bound."""
@@ -264,9 +277,10 @@ class _Study:
         cell = self.subject.cell
         if not isinstance(cell, Recurrent):
             return
-        ends = replace(self.subject, per_step=False)
+        ends = self.subject.changed(per_step=False)
         few = draw_anchors(ends, self.sequences, None, at_most=min(_TRACED, len(self.anchors)), rng=self.rng)
-        self.curves["forgetting"] = measure_forgetting(self.subject, few)
+        if self.subject.is_one_stream:
+            self.curves["forgetting"] = measure_forgetting(self.subject, few)
         if isinstance(cell, RNN):
             return
         constants, self.curves["saturation"] = measure_gates(self.subject, few)
@@ -280,7 +294,14 @@ class _Study:
         """Fit window models on some of the anchors."""
         count = min(_MOST_FOR_WINDOWS, len(self.anchors))
         self._for_windows = self.rng.permutation(len(self.anchors))[:count]
-        need = needed_span(self.anchors.take(self._for_windows), self.targets, self.rng, tick)  # type: ignore[arg-type]
+        need = needed_span(
+            self.anchors.take(self._for_windows),
+            self.targets,  # type: ignore[arg-type]
+            self.rng,
+            tick,
+            groups=self.subject.groups(self.sequences),
+            as_features=self.subject.as_features,
+        )
         self.curves["window_models"] = need.curve
         return need
 
@@ -309,7 +330,7 @@ class _Study:
 
     # What was looked at -----------------------------------------------------------------------------------------------
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, X: Any) -> dict[str, Any]:
         """Return what was looked at, in plain values."""
         subject, lengths = self.subject, self.sequences.lengths
         config, cell = getattr(subject.network, "config", None), subject.cell
@@ -321,13 +342,14 @@ class _Study:
             "hidden_size": cell.hidden_size,
             "num_layers": cell.num_layers,
             "bidirectional": subject.reads_backwards,
-            "pooling": None if config is None else config.pooling,
+            "pooling": getattr(config, "pooling", None),
             "stride": subject.stride,
             "parameters": sum(parameter.numel() for parameter in subject.network.parameters()),
             "n_sequences": len(lengths),
             "shortest": int(lengths.min()),
             "longest": int(lengths.max()),
             "n_features": self.sequences.n_features,
+            "feature_names": subject.channel_names(X, self.sequences),
             "n_anchors": len(self.anchors),
             "n_gradient_anchors": len(self.for_gradients),
             "loss": self.losses.full_loss if self.targets is not None else None,
@@ -346,6 +368,15 @@ class _Study:
         rows = getattr(y, "iloc", y)
         return tuple(
             Example(np.array(self.sequences[number]), None if y is None else rows[number], number) for number in numbers
+        )
+
+
+def _check_lag(lag: int | None, sequences: Sequences) -> None:
+    longest = int(sequences.lengths.max(initial=0))
+    if lag is not None and lag > longest:
+        raise ParameterError(
+            f"lag is {lag}, but the longest sequence has {longest} steps, so that nothing can be seen so far back.\n"
+            f"  Pass longer sequences; if they were cut for training, whole ones, and training_window."
         )
 
 

@@ -10,12 +10,12 @@ The contract, on which the picture, the terminal and the page are built:
   where it was estimated, the neighbouring windows of ``needed_span``. A high end may be infinite.
 - `curves` is a `longspan.memory.curves.Curves`; a curve that makes no sense for the network is None.
 - `verdict` is one of `longspan.memory.verdict.VERDICTS`; `advice` is what it means here, with the numbers, in words.
-- `facts` says what was looked at, in plain values: ``estimator``, ``task`` ("classify", "regress", "encode",
-  "forecast"), ``cell``, ``hidden_size``, ``num_layers``, ``bidirectional``, ``pooling`` (None: each step has an
-  output), ``stride`` (steps of the data to a step of the cell), ``parameters``, ``n_sequences``, ``shortest``,
-  ``longest``, ``n_features``, ``n_anchors``, ``loss`` (of the network on the anchors), ``unit`` (what that loss is),
-  ``measured`` (which states the gradient is measured at), ``needed_source`` ("given", "window models", "network" or
-  None), ``device``, ``seconds``.
+- `facts` says what was looked at, in plain values: ``estimator``, ``task`` ("classify", "regress", "encode", "decode",
+  "forecast"; "" for a bare network), ``cell``, ``hidden_size``, ``num_layers``, ``bidirectional``, ``pooling`` (None:
+  each step has an output), ``stride`` (steps of the data to a step of the cell), ``parameters``, ``n_sequences``,
+  ``shortest``, ``longest``, ``n_features``, ``feature_names`` (or None), ``n_anchors``, ``loss`` (of the network on the
+  anchors), ``unit`` (what that loss is), ``measured`` (which states the gradient is measured at), ``needed_source``
+  ("given", "window models", "network" or None), ``device``, ``seconds``.
 - `estimator` is the fitted estimator and `examples` a few of the sequences it was measured on, for pictures that walk
   through them. Both stay out of `to_dict`, which has everything else as plain JSON: numbers, text, lists, dicts, None.
 """
@@ -62,7 +62,7 @@ class MemoryReport:
     ----------
     gradient_span_at_init, gradient_span : float or None
         First lag at which the gradient that reaches the state is below a hundredth of what it is at lag 0, for a
-        network that was drawn anew, and for the trained one.
+        network that was drawn anew, and for the trained one; None where no output changes with what is carried.
     gate_span : float or None
         Median time constant of the units' forget gates.
     used_span : float or None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -51,7 +50,7 @@ def forgetting_curve(model: Any, X: Any, *, n_pairs: int = 64, random_state: Any
     Raises
     ------
     ParameterError
-        A feed-forward network carries no state.
+        A feed-forward network carries no state, and a decoder reads more than one sequence.
     DataError
         X cannot be read, or there is one sequence only.
 
@@ -65,9 +64,14 @@ def forgetting_curve(model: Any, X: Any, *, n_pairs: int = 64, random_state: Any
     """
     subject = Subject.of(model)
     subject.recurrent("forgetting_curve")
+    if not subject.is_one_stream:
+        raise ParameterError(
+            "forgetting_curve gives a network two pasts, but a decoder has its past from a source, too.\n"
+            "  Use context_ablation or lag_occlusion, which look at what it generates."
+        )
     sequences = subject.read(X)
     rng = as_seed(random_state)
-    anchors = draw_anchors(replace(subject, per_step=False), sequences, None, at_most=n_pairs, rng=rng)
+    anchors = draw_anchors(subject.changed(per_step=False), sequences, None, at_most=n_pairs, rng=rng)
     return measure_forgetting(subject, anchors)
 
 
@@ -159,6 +163,11 @@ def memory_capacity(
     """
     subject = Subject.of(model)
     subject.recurrent("memory_capacity")
+    if subject.task in ("decode", "forecast"):
+        raise ParameterError(
+            f"memory_capacity gives a network one long sequence of random numbers, which is no input of a "
+            f"{type(model).__name__}.\n  Use context_ablation or lag_occlusion, or pass its recurrent layers alone."
+        )
     if subject.stride > 1:
         raise ParameterError(f"the stem leaves {subject.stride} steps as one, so that no single one can be read back.")
     check_positive("n_steps", n_steps)
@@ -189,7 +198,7 @@ def _driven(subject: Subject, probe: Array) -> Array:
     rows = torch.from_numpy(values).to(subject.device, subject.dtype)
     inputs = PackedSequence(rows, torch.ones(len(probe), dtype=torch.int64))
     with torch.no_grad(), tapped(subject) as tap:
-        subject.run(inputs, np.array([len(probe) - 1]))
+        subject.answers(inputs, np.array([len(probe) - 1]), np.zeros(1, np.int64))
     found: list[Tensor] = [] if tap is None else [states_of(trace_slot(tap, s)) for s in tap.slots if not s.backward]
     return torch.cat(found, dim=-1).double().cpu().numpy()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _WIDEST = 110
-_BAR, _SHORT_BAR = 24, 14
+_BAR, _BESIDE_BAR = 48, 56
 _SPARK = 48
 _BESIDE_SPARK = 56
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -28,13 +28,13 @@ GOOD = ("memory_suffices", "no_long_memory_needed")
 """Verdicts that ask for nothing."""
 
 MEANINGS = {
-    "needed_span": ("needed", "how far back inputs matter for the targets"),
-    "used_span": ("used", "how far back inputs change what it predicts"),
-    "gradient_span": ("gradient", "how far back a hundredth of the gradient arrives"),
-    "gradient_span_at_init": ("gradient at first", "the same, of the network before training"),
-    "gate_span": ("gates", "time constant of the median unit"),
+    "needed_span": ("needed", "by the targets", "how far back inputs matter for the targets"),
+    "used_span": ("used", "by the network", "how far back inputs change what it predicts"),
+    "gradient_span": ("gradient", "reaches", "how far back a hundredth of the gradient arrives"),
+    "gradient_span_at_init": ("gradient at first", "reached", "the same, of the network before training"),
+    "gate_span": ("gates", "hold, median unit", "time constant of the median unit"),
 }
-"""Each span by its name: the word for it, and what it says."""
+"""Each span by its name: the word for it, how the word goes on, and what it says."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Row:
 
     Attributes
     ----------
-    name, meaning : str
-        Its word, and what it says.
+    name, verb, meaning : str
+        Its word, how it goes on, and what it says.
     value, interval : str
         In steps; empty where there is none.
     share : float
@@ -52,6 +52,7 @@ class Row:
     """
 
     name: str
+    verb: str
     meaning: str
     value: str
     interval: str
@@ -66,18 +67,20 @@ def span_rows(report: MemoryReport) -> list[Row]:
     for name, span in spans.items():
         if span is None:
             continue
-        word, meaning = MEANINGS[name]
+        word, verb, meaning = MEANINGS[name]
         low, high = report.intervals.get(name, (span, span))
-        value = f"{'≥ ' if name in report.at_least else ''}{_number(span)}"
-        interval = "" if low == high else f"{_number(low)} to {_number(high)}"
-        rows.append(Row(word, meaning, value, interval, min(span / longest, 1.0)))
+        value = f"{'≥ ' if name in report.at_least else ''}{number(span)}"
+        interval = "" if low == high else f"{number(low)} to {number(high)}"
+        rows.append(Row(word, verb, meaning, value, interval, min(span / longest, 1.0)))
     if report.training_window is not None:
         share = min(report.training_window / longest, 1.0)
-        rows.append(Row("training", "steps that training saw together", _number(report.training_window), "", share))
+        seen = ("training", "saw together", "steps that training saw together")
+        rows.append(Row(*seen, number(report.training_window), "", share))
     return rows
 
 
-def _number(span: float) -> str:
+def number(span: float) -> str:
+    """Return a span as a number; one without an end reaches the end."""
     if np.isinf(span):
         return "the end"
     return f"{span:,.1f}" if span < 10 and span != round(span) else f"{span:,.0f}"
@@ -102,10 +105,12 @@ def looked_at(report: MemoryReport) -> str:
     if facts["shortest"] != facts["longest"]:
         length = f"{facts['shortest']:,} to {length}"
     score = "" if facts["score"] is None else f", {facts['score_name']} {facts['score']:.3f}"
+    features = f"{facts['n_features']} feature" + ("" if facts["n_features"] == 1 else "s")
+    what = "windows" if facts["task"] == "forecast" else "sequences"
     kind = "" if facts["num_layers"] == 1 else f" × {facts['num_layers']}"
     return (
         f"{facts['estimator']}, {facts['cell']} {facts['hidden_size']}{kind}, {facts['parameters']:,} parameters; "
-        f"{facts['n_sequences']:,} sequences of {length}, {facts['n_features']} features{score}"
+        f"{facts['n_sequences']:,} {what} of {length}, {features}{score}"
     )
 
 
@@ -138,15 +143,15 @@ def _table(report: MemoryReport, width: int) -> RenderableType:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-    table.add_column("span")
-    table.add_column("steps", justify="right")
-    table.add_column("interval", style="dim")
-    table.add_column("")
-    table.add_column("", style="dim")
-    longest = _BAR if width == _WIDEST else _SHORT_BAR
+    table.add_column("span", no_wrap=True)
+    table.add_column("steps", justify="right", no_wrap=True)
+    table.add_column("interval", style="dim", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    longest = max(min(width - _BESIDE_BAR, _BAR), 0)
     for row in span_rows(report):
-        bar = "█" * max(1, round(row.share * longest)) if row.share > 0 else ""
-        table.add_row(row.name, Text(row.value, style="bold"), row.interval, Text(bar, style="cyan"), row.meaning)
+        bar = "█" * max(1, round(row.share * longest)) if row.share * longest > 0 else ""
+        name = Text.assemble(row.name, (f" {row.verb}", "dim"))
+        table.add_row(name, Text(row.value, style="bold"), row.interval, Text(bar, style="cyan"))
     return table
 
 
@@ -160,13 +165,13 @@ def _curves(report: MemoryReport, width: int) -> list[RenderableType]:
     if curves.gradient is not None:
         lines.append(("gradient, log scale", curves.gradient.lags, curves.gradient.median, True))
     if curves.ablation is not None:
-        lines.append(("lost with K steps only", curves.ablation.context, curves.ablation.loss, False))
+        lines.append(("loss, K steps left", curves.ablation.context, curves.ablation.loss, False))
     if not lines:
         return []
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, lags, values, logarithmic in lines:
         line, longest = spark(np.asarray(lags, float), np.asarray(values, float), logarithmic=logarithmic)
-        line = line[:: 1 if width >= _SPARK + _BESIDE_SPARK else 2]
+        line = line[:: 1 if width >= _SPARK + _BESIDE_SPARK else 2 if width >= _SPARK + _BESIDE_SPARK // 2 else 3]
         table.add_row(Text(name, style="dim"), Text(line, style="cyan"), Text(f"1 to {longest:,} steps", style="dim"))
     return [Text(""), table, Text("")]
 

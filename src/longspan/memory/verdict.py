@@ -9,6 +9,7 @@ VERDICTS = {
     "training_window_too_short": "training never sees the dependency",
     "no_long_memory_needed": "no long memory is needed",
     "vanishing_gradient": "gradients vanish before they reach what matters",
+    "network_window_too_short": "the network sees a window shorter than what matters",
     "unused_signal": "the signal arrives, and is not used",
     "latched": "the model remembers, but learning more would be slow",
     "memory_suffices": "the memory suffices",
@@ -30,13 +31,19 @@ class Findings:
     Attributes
     ----------
     gradient_span, used_span, needed_span : float or None
-        In steps; infinite where the data show no end.
+        In steps; infinite where the data show no end. Without a gradient to follow there is no gradient span.
+    gradient_span_at_init : float or None
+        The same before training.
+    silent : bool
+        No output changes with what the network carries.
     training_window : int or None
         Steps that training sees together; None for whole sequences.
     explodes_at : float or None
         Lag at which the gradient is ten times what it is at lag 0.
     cell : {"lstm", "rnn", "gru", "feedforward"}
         What runs over the steps.
+    chrono_lag : int or None
+        Lag for which its gates were initialised, if they were so.
     clip_norm : float or None
         Norm to which training clips the gradient, where it is known.
     window_score, score : float or None
@@ -52,9 +59,12 @@ class Findings:
     gradient_span: float | None
     used_span: float | None
     needed_span: float | None
+    gradient_span_at_init: float | None = None
+    silent: bool = False
     training_window: int | None = None
     explodes_at: float | None = None
     cell: str = "lstm"
+    chrono_lag: int | None = None
     clip_norm: float | None = None
     window_score: float | None = None
     score: float | None = None
@@ -86,14 +96,15 @@ def _rule(found: Findings) -> str:
         return "training_window_too_short"
     if need <= SHORT:
         return "no_long_memory_needed"
-    # What carries no state has no gradient that could vanish on its way: what it uses is what it sees.
-    arrives = gradient is None or gradient >= NEAR * need
-    remembers = used >= NEAR * need
-    if arrives and remembers:
-        return "memory_suffices"
-    if remembers:
-        return "latched"
-    return "unused_signal" if arrives and gradient is not None else "vanishing_gradient"
+    far = NEAR * need
+    stateless = found.cell == "feedforward"
+    if used >= far:
+        # What carries no state has none that could be held fast: what it uses is what it sees.
+        return "memory_suffices" if stateless or gradient is None or gradient >= far else "latched"
+    reach = found.gradient_span_at_init if gradient is None else gradient
+    if reach is not None and reach >= far:
+        return "unused_signal"
+    return "network_window_too_short" if stateless else "vanishing_gradient"
 
 
 def steps(span: float | None) -> str:
@@ -111,10 +122,15 @@ def steps(span: float | None) -> str:
     return f"{span:,.0f} step" + ("" if round(span) == 1 else "s")
 
 
+def _follows(found: Findings) -> bool:
+    """Whether there is a gradient that goes from state to state."""
+    return found.gradient_span is not None and found.cell != "feedforward"
+
+
 def _exploding(found: Findings) -> str:
-    clip = "clip them by their norm: clip_norm=1.0"
+    clip = "Clip them by their norm: clip_norm=1.0"
     if found.clip_norm is not None:
-        clip = f"training clips them by their norm, to {found.clip_norm:g}; try a smaller clip_norm or learning rate"
+        clip = f"Training clips them by their norm, to {found.clip_norm:g}; try a smaller clip_norm or learning rate"
     return f"Gradients explode: {steps(found.explodes_at)} back they are ten times as large as at the output. {clip}."
 
 
@@ -126,23 +142,39 @@ def _window_too_short(found: Findings) -> str:
 
 
 def _vanishing(found: Findings) -> str:
-    need = steps(found.needed_span)
-    if found.cell == "feedforward":
-        return (
-            f"A feed-forward network sees its window and nothing older: it uses {steps(found.used_span)}, and your "
-            f'targets depend on inputs about {need} back. Set cell="lstm", or a window of at least {need}.'
-        )
-    lag = f"{found.needed_span:.0f}"
+    need, lag = steps(found.needed_span), f"{found.needed_span:.0f}"
     advice = f'Set init="chrono" with max_lag={lag}'
-    advice += "." if found.cell == "lstm" else f', and cell="lstm" in place of {found.cell!r}.'
+    if found.cell != "lstm":
+        advice += f', and cell="lstm" in place of {found.cell!r}'
+    elif found.chrono_lag is not None and found.chrono_lag >= NEAR * (found.needed_span or 0):
+        advice = (
+            "Its gates were made for that lag: begin with sequences of shorter lags, or shorten the way with a stem"
+        )
+    when = "Gradients vanish after" if found.gradient_span is not None else "Before training, gradients vanished after"
+    reach = found.gradient_span_at_init if found.gradient_span is None else found.gradient_span
     return (
-        f"Gradients vanish after about {steps(found.gradient_span)}; your targets depend on inputs about {need} back, "
-        f"and the network uses {steps(found.used_span)}. {advice}"
+        f"{when} about {steps(reach)}; your targets depend on inputs about {need} back, and the network uses "
+        f"{steps(found.used_span)}. {advice}."
+    )
+
+
+def _network_window_too_short(found: Findings) -> str:
+    need = steps(found.needed_span)
+    return (
+        f"A feed-forward network sees its window and nothing older: it uses {steps(found.used_span)}, and your targets "
+        f'depend on inputs about {need} back. Set cell="lstm", or a window of at least {need}.'
     )
 
 
 def _unused(found: Findings) -> str:
-    arrives = "every step there is" if found.gradient_span == float("inf") else f"{steps(found.gradient_span)} back"
+    reach = found.gradient_span_at_init if found.gradient_span is None else found.gradient_span
+    arrives = "every step there is" if reach == float("inf") else f"{steps(reach)} back"
+    if found.silent:
+        return (
+            f"What the network carries makes no difference to its output. Before training the gradient reached "
+            f"{arrives}, far enough for the {steps(found.needed_span)} that matter: train longer, or with another "
+            f"learning rate."
+        )
     return (
         f"The gradient reaches {arrives}, far enough for the {steps(found.needed_span)} that matter, but the network "
         f"uses {steps(found.used_span)}. It can learn this and has not: train longer, with more units, less dropout or "
@@ -159,13 +191,21 @@ def _latched(found: Findings) -> str:
 
 
 def _suffices(found: Findings) -> str:
-    gradient = "" if found.gradient_span is None else f", gradients reach {steps(found.gradient_span)}"
+    gradient = f", gradients reach {steps(found.gradient_span)}" if _follows(found) else ""
     used = steps(found.used_span)
     return f"The memory suffices: {steps(found.needed_span)} are needed{gradient}, and {used} are used."
 
 
 def _short(found: Findings) -> str:
-    advice = f"No long memory is needed: the last {steps(found.needed_span)} decide."
+    last = "step decides" if round(found.needed_span or 0) == 1 else f"{steps(found.needed_span)} decide"
+    uses_more = found.score is not None and (found.used_span or 0) > (found.needed_span or 0)
+    if uses_more and found.window_score is not None and not found.window_is_as_good:
+        return (
+            f"No long memory is needed: the last {last} nearly all. A model that sees them and nothing else reaches "
+            f"{found.score_name} {found.window_score:.3f}; this network, which uses {steps(found.used_span)}, "
+            f"{found.score:.3f}."
+        )
+    advice = f"No long memory is needed: the last {last}."
     if found.window_score is None:
         return advice
     advice += f" A model that sees them and nothing else reaches {found.score_name} {found.window_score:.3f}"
@@ -177,7 +217,7 @@ def _short(found: Findings) -> str:
 
 
 def _unknown(found: Findings) -> str:
-    gradient = "" if found.gradient_span is None else f" and gradients reach {steps(found.gradient_span)}"
+    gradient = f" and gradients reach {steps(found.gradient_span)}" if _follows(found) else ""
     known = f"The network uses {steps(found.used_span)}{gradient}. How far back it should look is not known"
     if found.has_targets:
         return (
@@ -192,6 +232,7 @@ _ADVICE = {
     "training_window_too_short": _window_too_short,
     "no_long_memory_needed": _short,
     "vanishing_gradient": _vanishing,
+    "network_window_too_short": _network_window_too_short,
     "unused_signal": _unused,
     "latched": _latched,
     "memory_suffices": _suffices,

@@ -87,15 +87,23 @@ class Need:
 
 
 def needed_span(
-    anchors: Anchors, targets: Targets, rng: np.random.Generator, tick: Callable[[], None] = lambda: None
+    anchors: Anchors,
+    targets: Targets,
+    rng: np.random.Generator,
+    tick: Callable[[], None] = lambda: None,
+    *,
+    groups: NDArray[np.int64] | None = None,
+    as_features: Callable[[Values], Values] = lambda values: values,
 ) -> Need:
     """Find the smallest window with which a small model does as well as with any.
 
     The model of a window is a linear one, of few features or of all, or a forest of random trees, whichever does best.
     It sees single steps, of which those are chosen that go best with the targets, and averages over parts of the
-    window, of the values of a step and of their products. All is fitted on some of the sequences and judged on others.
+    window, of the values of a step and of their products. All is fitted on some of the sequences and judged on others,
+    of other `groups` (N,) where there are such.
     """
-    models = _Models.of(anchors, targets, rng)
+    belongs = np.arange(len(anchors.sequences)) if groups is None else groups
+    models = _Models.of(anchors, targets, rng, belongs[anchors.sequence], as_features)
     found: dict[int, Array] = {0: models.constant()}
 
     def measure(window: int) -> None:
@@ -195,12 +203,19 @@ class _Models:
     seed: int
 
     @classmethod
-    def of(cls, anchors: Anchors, targets: Targets, rng: np.random.Generator) -> _Models:
-        """Gather what windows are cut from."""
-        past = _past(anchors)
-        folds = min(_FOLDS, len(np.unique(anchors.sequence)))
+    def of(
+        cls,
+        anchors: Anchors,
+        targets: Targets,
+        rng: np.random.Generator,
+        group: NDArray[np.int64],
+        as_features: Callable[[Values], Values],
+    ) -> _Models:
+        """Gather what windows are cut from; no `group` of anchors, shape (A,), is on both sides of a fold."""
+        past = _past(anchors, as_features)
+        folds = min(_FOLDS, len(np.unique(group)))
         wanted = targets.values[anchors.target_rows(targets)]
-        split = list(GroupKFold(folds).split(past, groups=rng.permutation(len(anchors.sequences))[anchors.sequence]))
+        split = list(GroupKFold(folds).split(past, groups=rng.permutation(int(group.max()) + 1)[group]))
         return cls(past, _sums(past), anchors.at + 1, targets, wanted, split, int(rng.integers(1 << 31)))
 
     def constant(self) -> Array:
@@ -321,12 +336,12 @@ def _cross_entropy(given: Array, classes: Wanted, truth: Wanted) -> Array:
     return losses
 
 
-def _past(anchors: Anchors) -> Values:
+def _past(anchors: Anchors, as_features: Callable[[Values], Values]) -> Values:
     """Return standardised steps before each anchor by their lag, zero before the beginning; gaps are at the mean."""
     lag = np.arange(anchors.longest)
     rows = anchors.rows[:, None] - lag
     there = lag <= anchors.at[:, None]
-    steps = np.take(anchors.sequences.values, np.where(there, rows, 0), axis=0)
+    steps = as_features(np.take(anchors.sequences.values, np.where(there, rows, 0), axis=0))
     seen = np.ma.masked_invalid(steps[there])
     mean, spread = np.ma.getdata(seen.mean(axis=0)), np.ma.getdata(seen.std(axis=0))
     steps = np.nan_to_num((steps - mean) / np.where(spread > _LEAST, spread, 1.0))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from longspan import LSTMForecaster, memory_report
 from longspan.memory.page import write
 from tests.estimators.small import ragged, signs
 from tests.memory.page.browsers import find_browser, how_to_launch
@@ -296,6 +297,30 @@ def test_steps_that_each_have_an_answer_are_shown_with_what_is_right(open_page: 
     assert complaints == []
     assert "What it says at each step" in page.locator("#x-prediction").inner_text()
     assert f"right: {y[0][-1]}" in page.locator("#x-prediction .readout").inner_text()
+
+
+def test_the_page_of_a_forecaster_says_what_is_not_there(open_page: Open) -> None:
+    X = np.random.default_rng(0).normal(size=(6, 30)).cumsum(axis=1)
+    small: dict[str, Any] = {"hidden_size": 3, "max_epochs": 1, "random_state": 0}
+    forecaster = LSTMForecaster(horizon=1, context_length=8, season_length=1, log=False, **small).fit(X)
+    for part in (forecaster.network_.head.weight, forecaster.network_.head.bias):
+        part.data.zero_()
+    page, complaints, _ = open_page(memory_report(forecaster, X))
+    assert complaints == []
+    assert "windows of 8 steps" in page.locator("#subject").inner_text()
+    assert "makes no difference to its output" in page.locator("#gradient").inner_text()
+    assert "works in another way" in page.locator("#explorer").inner_text()
+
+
+def test_paper_is_light(open_page: Open, report: Any) -> None:
+    page, complaints, _ = open_page(report, color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert min(map(int, printed[4:-1].split(","))) > 200
+    assert max(map(int, shown[4:-1].split(","))) < 60
+    assert complaints == []
 
 
 def test_the_page_fits_a_phone(open_page: Open, report: Any) -> None:

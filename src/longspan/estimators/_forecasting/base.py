@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from longspan.data import ChannelScaler
 from longspan.data.calendar import CYCLES, Step, calendar_cycles, grid_times
-from longspan.data.windows import Windows
+from longspan.data.windows import SeriesBlock, Windows
 from longspan.errors import DataError, ModelFileError, NonFiniteError, ParameterError, ShapeError, TrainingWarning
 from longspan.estimators._base import NetworkEstimator
 from longspan.estimators._forecasting.conformal import conformal_widths
@@ -317,11 +317,14 @@ class SeriesForecaster(NetworkEstimator):
                 f"  Fit with quantiles={levels}, or with a distribution, which has all of them."
             )
         self._check_long_enough(series.block, config.context_length)
-        block = series.with_calendar(tuple(self.cycles_))
-        block = replace(block, values=_forward(block.values, log=self.log_))
         asked = all_levels(levels)
-        quantiles = _backward(self._asker(self.widths_).quantiles(block, asked), log=self.log_)
+        quantiles = _backward(self._asker(self.widths_).quantiles(self._as_learned(series), asked), log=self.log_)
         return quantiles[..., [asked.index(level) for level in levels]]
+
+    def _as_learned(self, series: SeriesSet) -> SeriesBlock:
+        """Return the series as the network computes with them: with the calendar, and maybe as logarithms."""
+        block = series.with_calendar(tuple(self.cycles_))
+        return replace(block, values=_forward(block.values, log=self.log_))
 
     def _asker(self, widths: NDArray[np.float64] | None) -> Rollout:
         return Rollout(self._make_task(), self.strategy == "recursive", widths)

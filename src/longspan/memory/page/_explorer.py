@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from longspan.estimators.inspection import sequence_network
 from longspan.memory.page._arrays import pack, pack_small
 from longspan.memory.page._traces import Cells, ask, trace_cells
 from longspan.memory.page._weights import LARGEST, count_weights, describe_network, describe_reading
@@ -121,10 +122,7 @@ def network_of(model: Any) -> SequenceNetwork | None:
     """Return the network that reads the sequences, if the model has one of that kind."""
     if isinstance(model, SequenceNetwork):
         return model
-    if not hasattr(model, "_sequence_network"):
-        return None
-    network: SequenceNetwork = model._sequence_network(model.network_)
-    return network
+    return sequence_network(model)
 
 
 def _reader(model: Any) -> Reader | None:

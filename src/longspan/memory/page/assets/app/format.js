@@ -29,8 +29,11 @@ function fixed(value, decimals = 3) {
 
 const grouped = (value) => Math.round(value).toLocaleString("en-GB");
 
+/** A number of steps: two digits below ten, whole above. */
+const short = (value) => (value < 10 && value % 1 ? tell(value, 2) : grouped(value));
+
 function count(value, word) {
-  const shown = value < 10 && value % 1 ? tell(value, 2) : grouped(value);
+  const shown = short(value);
   return `${shown} ${word}${shown === "1" ? "" : "s"}`;
 }
 

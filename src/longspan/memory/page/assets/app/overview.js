@@ -17,7 +17,7 @@ function showSubject(report) {
   if (facts.bidirectional) parts.push("both directions");
   if (facts.n_sequences) {
     const lengths = facts.shortest === facts.longest ? inSteps(facts.longest) : `${facts.shortest} to ${inSteps(facts.longest)}`;
-    parts.push(`${count(facts.n_sequences, "sequence")} of ${lengths}`);
+    parts.push(`${count(facts.n_sequences, facts.task === "forecast" ? "window" : "sequence")} of ${lengths}`);
   }
   put(find("subject"), parts.filter(Boolean).join("  ·  "));
   if (report.verdictName) put(find("rule"), report.verdictName);
@@ -79,7 +79,7 @@ function spanText(span) {
 
 function intervalText(span) {
   if (span.low === null || span.endless || (span.low === span.steps && span.high === span.steps)) return "";
-  return span.high === null ? `${tell(span.low)} or more` : `${tell(span.low)} to ${tell(span.high)}`;
+  return span.high === null ? `${short(span.low)} or more` : `${short(span.low)} to ${short(span.high)}`;
 }
 
 // The curves ---------------------------------------------------------------------------------------------------------
@@ -99,11 +99,19 @@ function logRange(groups, least) {
   return [Math.max(1e-6, 10 ** Math.floor(Math.log10(low))), high * 1.5];
 }
 
+/** Why there is no gradient by lag. */
+function noGradient(facts) {
+  const name = atStart(aCell(facts));
+  if (facts.cell !== "feedforward") return "What this network carries makes no difference to its output now, so there is no gradient to follow.";
+  const sight = facts.pooling ? "what lies before its window counts only where its steps are pooled" : "beyond its window it sees nothing, and can learn nothing";
+  return `${name} carries no state from step to step, so it has no gradient by lag: ${sight}.`;
+}
+
 function showGradient(report) {
   const figure = find("gradient");
   const { gradient, gradient_at_init: atInit } = report.curves;
   const { siblings } = report;
-  const stateless = `${atStart(aCell(report.facts))} carries no state from step to step, so it has no gradient by lag: beyond its window it sees nothing, and can learn nothing.`;
+  const stateless = noGradient(report.facts);
   const main = gradient ?? atInit ?? siblings[0];
   if (!main) return leaveOut(figure, stateless);
   const lags = [...new Set([main, atInit, ...siblings].filter(Boolean).flatMap((curve) => curve.lags))].sort((a, b) => a - b);
@@ -311,7 +319,7 @@ function tidyPairs() {
 const FACT_NAMES = {
   estimator: "Estimator", task: "Task", cell: "Cell", hidden_size: "Hidden units", num_layers: "Layers", bidirectional: "Both directions",
   pooling: "Pooling", stride: "Steps of data per step of the cell", parameters: "Weights", n_sequences: "Sequences measured", n_features: "Channels",
-  shortest: "Shortest sequence", longest: "Longest sequence", n_anchors: "Outputs looked at", n_gradient_anchors: "Outputs followed back", loss: "Loss there", unit: "Loss is", score: "Score there", score_name: "Score is", measured: "Gradient measured at",
+  shortest: "Shortest sequence", longest: "Longest sequence", n_anchors: "Outputs looked at", n_gradient_anchors: "Outputs followed back", loss: "Loss there", score: "Score there", measured: "Gradient measured at",
   needed_source: "Needed span from", device: "Device", seconds: "Seconds it took",
 };
 
@@ -326,8 +334,9 @@ const METHODS = [
 
 function showNotes(report) {
   const shown = Object.entries(FACT_NAMES).filter(([name]) => report.facts[name] !== null && report.facts[name] !== undefined);
-  const value = (fact) => (typeof fact === "boolean" ? (fact ? "yes" : "no") : typeof fact === "number" ? (Number.isInteger(fact) ? grouped(fact) : tell(fact)) : String(fact));
-  const facts = make("dl", { class: "facts" }, ...shown.map(([name, label]) => make("div", {}, make("dt", {}, label), make("dd", {}, value(report.facts[name])))));
+  const told = { loss: (fact) => `${tell(fact)} (${report.facts.unit})`, score: (fact) => `${report.facts.score_name} ${fixed(fact)}`, cell: () => cellName(report.facts), seconds: (fact) => tell(fact, 2) };
+  const plain = (fact) => (typeof fact === "boolean" ? (fact ? "yes" : "no") : typeof fact === "number" ? (Number.isInteger(fact) ? grouped(fact) : tell(fact)) : String(fact));
+  const facts = make("dl", { class: "facts" }, ...shown.map(([name, label]) => make("div", {}, make("dt", {}, label), make("dd", {}, (told[name] ?? plain)(report.facts[name])))));
   if (report.trainingWindow !== null) facts.append(make("div", {}, make("dt", {}, "Training window"), make("dd", {}, inSteps(report.trainingWindow))));
   const body = make("tbody", {}, ...report.spans.map((span) => make("tr", {}, make("th", { scope: "row" }, span.label), make("td", {}, span.endless ? "∞" : span.steps === null ? "not known" : `${span.atLeast ? "≥ " : ""}${tell(span.steps)}`), make("td", {}, intervalText(span) || "–"))));
   const table = make("table", { class: "numbers" }, make("thead", {}, make("tr", {}, make("th", {}, "Span, in steps"), make("th", {}, "steps"), make("th", {}, "interval"))), body);

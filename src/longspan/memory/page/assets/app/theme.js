@@ -38,6 +38,18 @@ function startTheme() {
     button.setAttribute("aria-label", `Colours: ${words[mode]}`);
     repaint();
   });
+  // Paper is light: canvases are drawn anew for it.
+  let shown;
+  addEventListener("beforeprint", () => {
+    shown = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+    repaint();
+  });
+  addEventListener("afterprint", () => {
+    if (shown) document.documentElement.dataset.theme = shown;
+    else delete document.documentElement.dataset.theme;
+    repaint();
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   readPalette();
 }
