@@ -28,7 +28,7 @@ OWN = Path("build") / "hochreiter1997.json"
 
 QUICK = [
     *(Run("1997", name, "lstm", seed) for name in ("3a, T=100, N=3", "6a") for seed in range(2)),
-    *(Run("modern", name, "lstm", seed) for name in ("1", "6a", "6b") for seed in range(2)),
+    *(Run("modern", name, "lstm", seed) for name in ("1", "2a, p=100", "6a", "6b") for seed in range(2)),
     *(Run("modern", "6a", cell, 0) for cell in ("gru", "rnn", "feedforward")),
     Run("guessing", "3a, T=1000, N=1", "random weights", 0),
 ]
@@ -62,7 +62,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2, help="runs at a time, one thread each (2)")
     parser.add_argument("--results", type=Path, default=OWN, help=f"the file that runs are kept in ({OWN})")
     parser.add_argument("--json", action="store_true", help="print the runs as one JSON object")
-    parser.add_argument("--list", action="store_true", help="only say what there is to do, and how long it takes")
+    parser.add_argument(
+        "--list", action="store_true", help="only say what there is to do, and how long it takes on one core"
+    )
     return parser.parse_args()
 
 
@@ -87,12 +89,20 @@ def main() -> None:
     if not COMPILED and any(run.mode == "1997" for run in left):
         console.print("numba is missing: the 1997 mode will be about 100 times slower. pip install 'longspan[bench]'")
     if options.list:
-        for run in left:
-            console.print(f"  {run.key}, seed {run.seed}")
+        listed(left, published, console)
         return
     if left:
         with_bar(left, store, published, options.processes, console)
     shown(store, {run.key for run in runs}, as_json=options.json)
+
+
+def listed(left: list[Run], published: Store, console: Console) -> None:
+    """Say what there is to do, a contestant a line."""
+    for key in dict.fromkeys(run.key for run in left):
+        runs = [run for run in left if run.key == key]
+        seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
+        seconds, unknown = expected_seconds(runs, published)
+        console.print(f"  {key}: {seeds}, {'not timed yet' if unknown else in_words(seconds, 0, 1)}")
 
 
 def with_bar(left: list[Run], store: Store, published: Store, processes: int, console: Console) -> None:

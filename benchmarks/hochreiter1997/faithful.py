@@ -104,6 +104,7 @@ class Experiment:
     input_gate_bias: tuple[float, ...] = ()
     output_gate_bias: tuple[float, ...] = ()
     each_step: bool = False  # weights change after each step, and not once a sequence
+    truncated: bool = True  # the gradient is the paper's, and not the whole one
     grown: bool = False  # the cell joins once the network without it stops improving
     every: int = 100  # sequences from one look at the rules to the next
     limit: int = 1_000_000
@@ -112,7 +113,7 @@ class Experiment:
 
     def settings(self) -> dict[str, Any]:
         """What the outcome depends on, in plain values."""
-        return {
+        settings = {
             "problem": repr(self.problem),
             "shape": list(self.shape),
             "rate": self.rate,
@@ -123,6 +124,7 @@ class Experiment:
             "grown": self.grown,
             "every": self.every,
         }
+        return settings if self.truncated else settings | {"truncated": False}
 
 
 class Trial:
@@ -195,8 +197,8 @@ class Trial:
         for size in _sizes(count, self.chunk):
             sample = self.problem.generate(size, self.rng) if self.strings is None else self._pick(size)
             sequences = as_sequences(self.problem, sample)
-            how = {"rate": self.experiment.rate, "each_step": self.experiment.each_step, "there": self.there}
-            errors.append(network.train(self.shape, self.weights, sequences, **how))
+            how = {"each_step": self.experiment.each_step, "truncated": self.experiment.truncated, "there": self.there}
+            errors.append(network.train(self.shape, self.weights, sequences, self.experiment.rate, **how))
         self.sequences += count
         self.recent = np.concatenate([self.recent, *errors])[-RECENT:]
         return np.concatenate(errors)

@@ -3,6 +3,12 @@
 Each has one setting, found with other seeds than those that are reported. A run may learn from as many sequences as the
 paper's LSTM needed on average, and no more: within that it has solved the problem, or it has failed. The other cells
 have the same settings and the same number of units; where a failure would take hours, they may see fewer sequences.
+
+In 2a alone the LSTM is not the default one. All of its symbols but the last can be told from the one before. On the way
+to them a cell state grows step by step into a clock, its tanh saturates, and what little the first symbol left in it
+has no gradient any more, although the forget gates are open: the paper's internal state drift. Layer normalisation of
+the cell state keeps the tanh off its ends: four seeds of five (100 to 104). With chrono initialisation for a lag of
+1,000 steps as well it is five, in a third of the sequences.
 """
 
 import time
@@ -29,7 +35,10 @@ from longspan.problems import (
 from longspan.trials import Progress, TrialSettings, run_trial
 
 CELLS = ("lstm", "gru", "rnn", "feedforward")
-SETTINGS = ("cell", "hidden_size", "init", "window", "batch_size", "lr", "clip_norm", "limit", "check_every")
+SETTINGS = (
+    *("cell", "hidden_size", "init", "max_lag", "cell_options"),
+    *("window", "batch_size", "lr", "clip_norm", "limit", "check_every"),
+)
 LAGS = (25, 50, 100, 200)
 
 
@@ -42,6 +51,7 @@ class Experiment:
     paper: int  # sequences that the paper's LSTM needed, and the most that are learned from here
     options: dict[str, Any] = field(default_factory=dict)
     others: int | None = None  # the most that the other cells learn from, where it is less
+    lstm: dict[str, Any] = field(default_factory=dict)  # settings that the other cells do not have
 
     def limit(self, cell: str) -> int:
         """The most sequences that a cell may learn from."""
@@ -49,12 +59,18 @@ class Experiment:
 
     def settings(self, cell: str) -> TrialSettings:
         """How a cell learns it."""
-        return TrialSettings(cell=cell, limit=self.limit(cell), **self.options)
+        options = self.options | (self.lstm if cell == "lstm" else {})
+        return TrialSettings(cell=cell, limit=self.limit(cell), **options)
 
     def described(self, cell: str) -> dict[str, Any]:
         """What the outcome depends on, in plain values."""
-        settings = asdict(self.settings(cell))
-        return {"problem": repr(self.problem), **{name: settings[name] for name in SETTINGS}}
+        return {"problem": repr(self.problem), **described(self.settings(cell))}
+
+
+def described(settings: TrialSettings) -> dict[str, Any]:
+    """What the outcome of a trial depends on beside the problem; what is None is left to the defaults, and left out."""
+    values = asdict(settings)
+    return {name: values[name] for name in SETTINGS if values[name] is not None}
 
 
 def _options(hidden_size: int, batch_size: int, lr: float, check_every: int) -> dict[str, Any]:
@@ -63,7 +79,13 @@ def _options(hidden_size: int, batch_size: int, lr: float, check_every: int) -> 
 
 _ALL = (
     Experiment("1", EmbeddedReber(), 8_440, _options(32, 16, 0.01, 160)),
-    Experiment("2a, p=100", NoiseFree(100), 5_040, _options(128, 1, 0.001, 80)),
+    Experiment(
+        "2a, p=100",
+        NoiseFree(100),
+        5_040,
+        _options(32, 1, 0.003, 80),
+        lstm={"max_lag": 1000, "cell_options": {"layer_norm": True}},
+    ),
     Experiment("2b, p=100", NoisyToTheEnd(100), 5_680, _options(32, 4, 0.03, 80)),
     Experiment("2c, q=1000, p=1000", Distractors(1000, 1000), 49_000, _options(16, 8, 0.01, 400), others=4_000),
     # The paper has T = 1000 with N = 3, which is easier.

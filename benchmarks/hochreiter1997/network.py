@@ -217,8 +217,8 @@ def _output_step(shape, weights, state):
 
 
 @compiled
-def _add_contribution(shape, weights, target, state, gradient):
-    """Equations 19 to 28: what the error of one step adds to each weight's change."""
+def _add_of_outputs(shape, target, state, gradient):
+    """Equation 19: errors of the output units, and what they add to the changes of the weights into them."""
     inputs, cells = shape.inputs, shape.blocks * shape.size
     for k in range(shape.outputs):
         y = state.outputs[k]
@@ -232,6 +232,13 @@ def _add_contribution(shape, weights, target, state, gradient):
         for m in range(inputs):
             if state.sources[m] != 0.0:
                 gradient.output[:, m] += state.errors * state.sources[m]
+
+
+@compiled
+def _add_contribution(shape, weights, target, state, gradient):
+    """Equations 19 to 28: what the error of one step adds to each weight's change."""
+    _add_of_outputs(shape, target, state, gradient)
+    inputs, cells = shape.inputs, shape.blocks * shape.size
     for cell in range(cells):
         arrived = 0.0
         for k in range(shape.outputs):
@@ -295,12 +302,74 @@ def _one_sequence(shape, weights, there, values, targets, scored, state, gradien
 
 
 @compiled
+def _one_sequence_whole(shape, weights, there, values, targets, scored, state, gradient, rate):
+    """Run one sequence and learn from it by the whole gradient; return the largest and the mean absolute error."""
+    steps, hidden, cells = len(values), len(state.active), shape.blocks * shape.size
+    sources, active = np.empty((steps, len(state.sources))), np.empty((steps, hidden))
+    squashed, read = np.empty((steps, cells)), np.empty((steps, cells))
+    reached = np.zeros((steps, hidden))  # errors that come from the outputs of the same step
+    _reset(state)
+    largest, total, count = 0.0, 0.0, 0
+    for t in range(steps):
+        _hidden_step(shape, weights, values[t], state)
+        sources[t], active[t] = state.sources, state.active
+        squashed[t], read[t] = state.squashed, state.read
+        if not scored[t]:
+            continue
+        _output_step(shape, weights, state)
+        for k in range(shape.outputs):
+            error = abs(state.outputs[k] - targets[t, k])
+            largest, total, count = max(largest, error), total + error, count + 1
+        _add_of_outputs(shape, targets[t], state, gradient)
+        for cell in range(cells):
+            reached[t, cell] = (weights.output[:, shape.inputs + cell] * state.errors).sum()
+    _through_time(shape, weights, sources, active, squashed, read, reached, gradient)
+    _change(weights, gradient, there, rate)
+    return largest, total / max(count, 1)
+
+
+@compiled
+def _through_time(shape, weights, sources, active, squashed, read, reached, gradient):
+    """Backpropagation through time, with nothing cut off: `reached` gathers the error at each activation."""
+    steps, hidden = active.shape
+    inputs, cells, blocks = shape.inputs, shape.blocks * shape.size, shape.blocks
+    along, net = np.zeros(cells), np.zeros(hidden)  # errors that flow along the internal states; errors at the sums
+    for t in range(steps - 1, -1, -1):
+        for cell in range(cells):
+            block = cell // shape.size
+            gate, g, h, arrived = active[t, cells + block], squashed[t, cell], read[t, cell], reached[t, cell]
+            opened = 1.0
+            if shape.output_gates:
+                opened = active[t, cells + blocks + block]
+                reached[t, cells + blocks + block] += arrived * h
+            along[cell] += arrived * opened * (1.0 if shape.plain else (1.0 + h) * (1.0 - h) / 2.0)
+            reached[t, cells + block] += along[cell] * g
+            net[cell] = along[cell] * gate * (g * (1.0 - g) if shape.plain else (2.0 + g) * (2.0 - g) / 4.0)
+        for unit in range(cells, hidden):
+            net[unit] = reached[t, unit] * active[t, unit] * (1.0 - active[t, unit])
+        for unit in range(hidden):
+            gradient.hidden[unit] += net[unit] * sources[t]
+            if t > 0:
+                reached[t - 1] += net[unit] * weights.hidden[unit, inputs : inputs + hidden]
+
+
+@compiled
 def _train(shape, weights, there, sequences, rate, each_step, state, gradient, errors):
     for n in range(len(sequences.offsets) - 1):
         a, b = sequences.offsets[n], sequences.offsets[n + 1]
         values, targets, scored = sequences.values[a:b], sequences.targets[a:b], sequences.scored[a:b]
         errors[n, 0], errors[n, 1] = _one_sequence(
             shape, weights, there, values, targets, scored, state, gradient, rate, each_step
+        )
+
+
+@compiled
+def _train_whole(shape, weights, there, sequences, rate, state, gradient, errors):
+    for n in range(len(sequences.offsets) - 1):
+        a, b = sequences.offsets[n], sequences.offsets[n + 1]
+        values, targets, scored = sequences.values[a:b], sequences.targets[a:b], sequences.scored[a:b]
+        errors[n, 0], errors[n, 1] = _one_sequence_whole(
+            shape, weights, there, values, targets, scored, state, gradient, rate
         )
 
 
@@ -321,9 +390,12 @@ def train(
     rate: float,
     *,
     each_step: bool = False,
+    truncated: bool = True,
     there: Weights | None = None,
 ) -> np.ndarray:
     """Change the weights in place, after each sequence or after each step; return the errors met on the way.
+
+    The gradient is the paper's truncated one, or else the whole one, with which weights change after each sequence.
 
     The errors are (sequences, 2): the largest and the mean absolute error over outputs and scored steps. Weights for
     which `there` has 0 stay as they are; all `connections` change without it.
@@ -331,7 +403,10 @@ def train(
     errors = np.empty((len(sequences.offsets) - 1, 2))
     gradient = Weights(*map(np.zeros_like, weights))
     there = connections(shape) if there is None else there
-    _train(shape, weights, there, sequences, float(rate), each_step, _fresh_state(shape), gradient, errors)
+    if truncated:
+        _train(shape, weights, there, sequences, float(rate), each_step, _fresh_state(shape), gradient, errors)
+    else:
+        _train_whole(shape, weights, there, sequences, float(rate), _fresh_state(shape), gradient, errors)
     return errors
 
 

@@ -39,8 +39,7 @@ class Run:
         if self.mode == "guessing":
             return {"problem": repr(modern.EXPERIMENTS[self.experiment].problem)}
         if self.mode == "copy":
-            settings = asdict(copying.settings(self.contestant)) | {"length": copying.LENGTH}
-            return {name: settings[name] for name in ("length", *modern.SETTINGS)}
+            return {"length": copying.LENGTH, **modern.described(copying.settings(self.contestant))}
         return self._modern.described(self.contestant)
 
     @property

@@ -80,6 +80,15 @@ def test_equal_seeds_give_equal_trials() -> None:
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
 
 
+def test_gradient_may_be_the_whole_one_and_settings_say_so() -> None:
+    truncated, whole = small(), small(truncated=False)
+    assert whole.experiment.settings() == truncated.experiment.settings() | {"truncated": False}
+    np.testing.assert_array_equal(whole.weights.hidden, truncated.weights.hidden)
+    for trial in (truncated, whole):
+        trial._train(10)
+    assert not np.array_equal(whole.weights.hidden, truncated.weights.hidden)
+
+
 def test_rule_of_the_last_training_sequences() -> None:
     trial, rule = small(), Recent(within=0.04, wrong=1, mean_error=0.02)
     trial.recent = np.full((1999, 2), 0.01)

@@ -73,13 +73,14 @@ SMALL = {
 }
 
 
+@pytest.mark.parametrize("truncated", [True, False], ids=["truncated", "whole"])
 @pytest.mark.parametrize("shape", SMALL.values(), ids=SMALL)
-def test_change_of_one_sequence_is_the_truncated_gradient(shape: Shape) -> None:
+def test_change_of_one_sequence_is_the_gradient(shape: Shape, truncated: bool) -> None:
     sequences, before = some_sequences(shape, [14]), some_weights(shape)
     after = Weights(*(part.copy() for part in before))
-    errors = network.train(shape, after, sequences, rate=0.25)
+    errors = network.train(shape, after, sequences, rate=0.25, truncated=truncated)
     for old, new, expected in zip(
-        before, after, expected_change(shape, before, sequences, truncated=True), strict=True
+        before, after, expected_change(shape, before, sequences, truncated=truncated), strict=True
     ):
         np.testing.assert_allclose((new - old) / 0.25, expected, rtol=1e-9, atol=1e-12)
     outputs = outputs_of(shape, [torch.from_numpy(part) for part in before], sequences.values, truncated=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from benchmarks.hochreiter1997 import runs
-from benchmarks.hochreiter1997.__main__ import PUBLISHED, QUICK
+from benchmarks.hochreiter1997.__main__ import PUBLISHED, QUICK, listed
 from benchmarks.hochreiter1997.runs import MODES, Run, all_runs, every_run, expected_seconds, run_all
 from benchmarks.hochreiter1997.store import Store
 from benchmarks.hochreiter1997.tables import share, summed_up, tables
@@ -84,6 +85,25 @@ def test_expected_time_is_that_of_runs_like_these(tmp_path: Path) -> None:
     store.add("modern: 1: lstm", 1, {}, {"seconds": 8.0})
     wanted = [Run("modern", "1", "lstm", seed) for seed in range(3)] + [Run("modern", "1", "rnn", 0)]
     assert expected_seconds(wanted, store) == (18.0, 1)
+
+
+def test_what_is_for_the_lstm_alone_is_kept_from_the_other_cells() -> None:
+    lstm, gru = (Run("modern", "2a, p=100", cell, 0).settings for cell in ("lstm", "gru"))
+    assert lstm["cell_options"] == {"layer_norm": True}
+    assert lstm.keys() - gru.keys() == {"cell_options", "max_lag"}
+    assert "max_lag" not in Run("modern", "6a", "lstm", 0).settings  # the lag of the problem
+    assert lstm["hidden_size"] == gru["hidden_size"]
+
+
+def test_the_list_tells_what_each_contestant_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path / "x.json")
+    store.add("modern: 1: lstm", 0, {}, {"seconds": 200.0})
+    runs = [*(Run("modern", "1", "lstm", seed) for seed in range(3)), Run("modern", "1", "rnn", 0)]
+    listed(runs, store, Console())
+    assert capsys.readouterr().out.splitlines() == [
+        "  modern: 1: lstm: 3 seeds, about 10 minutes",
+        "  modern: 1: rnn: 1 seed, not timed yet",
+    ]
 
 
 def test_published_tables_are_those_of_the_published_runs() -> None:

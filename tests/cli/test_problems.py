@@ -75,6 +75,19 @@ def test_what_is_solved_is_counted(run_json):
     assert found["picture"] is None
 
 
+def test_what_is_for_an_lstm_leaves_other_cells_as_they_are(run_json):
+    found = run_json(
+        "problems", "run", "copy", "--length", "3", *TINY, "--limit", "16", "--cell", "lstm,gru",
+        "--max-lag", "500", "--cell-options", "layer_norm=true,coupled=true",
+    )  # fmt: skip
+    assert found["settings"]["max_lag"] == 500
+    assert found["settings"]["cell_options"] == {"layer_norm": True, "coupled": True}
+    lstm, gru = found["cells"]
+    head = (4 + 1) * 9
+    assert lstm["parameters"] == 3 * 4 * (10 + 4 + 2) + 2 * 3 * 4 + 2 * 4 + head
+    assert gru["parameters"] == 3 * 4 * (10 + 4 + 2) + head
+
+
 def test_text(run):
     result = run("problems", "run", "copy", "--length", "3", *TINY, "--cell", "rnn")
     assert result.exit_code == 0

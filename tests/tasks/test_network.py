@@ -8,7 +8,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from longspan.errors import ParameterError
-from longspan.tasks import CELLS, NetworkConfig, SequenceNetwork, count_parameters
+from longspan.tasks import CELLS, NetworkConfig, SequenceNetwork, check_cell_options, count_parameters
 
 VARIANTS = [
     NetworkConfig(2, 3, cell=cell, hidden_size=4, num_layers=layers, bidirectional=both, pooling=pooling, window=3)
@@ -84,3 +84,24 @@ def test_configuration_is_plain_and_makes_the_same_network(config: NetworkConfig
 def test_an_unknown_cell_is_refused() -> None:
     with pytest.raises(ParameterError, match="'elman'"):
         SequenceNetwork(NetworkConfig(2, 3, cell="elman"))
+
+
+@pytest.mark.parametrize("options", [{}, {"layer_norm": True}, {"peephole": True, "zoneout": (0.1, 0.2)}])
+def test_variants_of_the_cell_are_allowed(options: dict[str, object]) -> None:
+    check_cell_options(options)
+    SequenceNetwork(NetworkConfig(2, 3, hidden_size=4, cell_options=options))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (None, "cell_options is None or a dict with some of coupled, layer_norm, .*, but it was None"),
+        ({"hidden_size": 4}, "but it was {'hidden_size': 4}"),
+        ({"recompute": True}, "but it was {'recompute': True}"),
+        ({"zoneout": 1.5}, "cell_options: zoneout"),
+        ({"layer_norm": 1}, "cell_options: layer_norm"),
+    ],
+)
+def test_what_is_no_variant_of_the_cell_is_refused(options: object, said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        check_cell_options(options)

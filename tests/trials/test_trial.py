@@ -144,6 +144,8 @@ def test_plain_values():
     [
         (TrialSettings(), "chrono", 110),
         (TrialSettings(init="chrono"), "chrono", 110),
+        (TrialSettings(max_lag=1000), "chrono", 1000),
+        (TrialSettings(init="chrono", max_lag=2), "chrono", 2),
         (TrialSettings(init="forget_bias"), "forget_bias", None),
         (TrialSettings(init="torch"), "torch", None),
         (TrialSettings(cell="gru"), "torch", None),
@@ -155,6 +157,22 @@ def test_initialiser(settings, init, max_lag):
     network = make_network(Copy(100), settings)
     assert network.pooling is None
     assert not network.cell.bidirectional
+
+
+def test_a_longer_lag_opens_the_forget_gates_further():
+    """Chrono draws them from log U[1, max_lag - 1]."""
+    near, far = (make_network(NoiseFree(20), TrialSettings(max_lag=lag)).cell.bias_ih_l0 for lag in (20, 5000))
+    forget = slice(64, 128)
+    assert near[forget].exp().max() < 19 < far[forget].exp().median()
+    assert torch.equal(far[:64], -far[forget])
+
+
+def test_variants_of_the_lstm():
+    settings = TrialSettings(cell_options={"layer_norm": True, "coupled": True})
+    cell = make_network(Copy(3), settings).cell
+    assert (cell.layer_norm, cell.coupled, cell.peephole) == (True, True, False)
+    assert hash(settings) == hash(replace(settings, cell_options=None))
+    assert settings != replace(settings, cell_options=None)
 
 
 def test_networks_of_one_seed_are_equal():
@@ -175,6 +193,14 @@ def test_networks_of_one_seed_are_equal():
         ({"lr": float("nan")}, "lr is nan"),
         ({"clip_norm": -1}, "clip_norm is -1"),
         ({"batch_size": True}, "batch_size is True"),
+        ({"max_lag": 1}, "max_lag is 1"),
+        ({"max_lag": 100.0}, "max_lag is 100.0"),
+        ({"max_lag": 100, "init": "torch"}, "max_lag=100 is for chrono"),
+        ({"max_lag": 100, "cell": "gru"}, "max_lag=100 is for chrono"),
+        ({"cell_options": {"layer_norm": True}, "cell": "gru"}, "cell_options are variants of the LSTM, but the cell"),
+        ({"cell_options": {"hidden_size": 3}}, "cell_options is None or a dict with some of coupled, layer_norm"),
+        ({"cell_options": ["layer_norm"]}, "cell_options is None or a dict"),
+        ({"cell_options": {"zoneout": 2.0}}, "cell_options: zoneout"),
     ],
 )
 def test_settings_are_checked(wrong, said):

@@ -83,6 +83,13 @@ def run(
     init: Annotated[
         str, typer.Option(help="Of an LSTM: auto (chrono for the lag of the problem), chrono, forget_bias or torch.")
     ] = "auto",
+    max_lag: Annotated[
+        int | None, typer.Option(help="Steps for which chrono is made.", min=2, show_default="the lag of the problem")
+    ] = None,
+    cell_options: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=VALUE,...", help="Variants of the LSTM: layer_norm=true.", show_default=False),
+    ] = None,
     window: Annotated[int, typer.Option(help="Steps that a feed-forward network sees.", min=1)] = 16,
     picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the outcome, a PNG.")] = None,
     verbose: Verbose = None,
@@ -96,13 +103,15 @@ def run(
     if not learning_rate > 0:
         raise typer.BadParameter(f"must be above 0, but it was {learning_rate}.", param_hint="--learning-rate")
     output = Output(json, verbose)
-    chosen = make_problem(problem, length=length, **_read_options(options))
+    chosen = make_problem(problem, length=length, **_read_pairs(options, "--options"))
+    variants = _read_pairs(cell_options, "--cell-options") or None
+    only_lstm: dict[str, Any] = {"init": init, "max_lag": max_lag, "cell_options": variants}
     settings = [
         TrialSettings(
             cell=name,
             hidden_size=hidden_size,
             num_layers=num_layers,
-            init=init if name == "lstm" else "auto",
+            **(only_lstm if name == "lstm" else {}),
             window=window,
             batch_size=batch_size,
             lr=learning_rate,
@@ -161,11 +170,11 @@ def _say_problem(output: Output, facts: dict[str, Any], problem: "Problem", sett
         output.say("Guessing weights at random solves this problem, too, so that solving it says little.")
 
 
-def _read_options(text: str | None) -> dict[str, Any]:
+def _read_pairs(text: str | None, option: str) -> dict[str, Any]:
     try:
         return {} if text is None else read_assignments(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--options") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def _read_cells(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from longspan.tasks.classify import Classification
 from longspan.tasks.decode import Decoding
 from longspan.tasks.decoder_network import SOURCES, TARGETS, DecoderConfig, SequenceDecoder, count_decoder_parameters
 from longspan.tasks.forecast import ForecasterConfig, Forecasting, ForecastNetwork
-from longspan.tasks.network import CELLS, NetworkConfig, SequenceNetwork, count_parameters
+from longspan.tasks.network import CELLS, NetworkConfig, SequenceNetwork, check_cell_options, count_parameters
 from longspan.tasks.reconstruct import Reconstruction
 from longspan.tasks.regress import Regression
 from longspan.tasks.residuals import Residuals
@@ -30,6 +30,7 @@ __all__ = [
     "SequenceDecoder",
     "SequenceNetwork",
     "Task",
+    "check_cell_options",
     "count_autoencoder_parameters",
     "count_decoder_parameters",
     "count_parameters",

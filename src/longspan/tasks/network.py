@@ -1,6 +1,7 @@
 """The network of every task: views of the input, a stem, recurrent layers, pooling, a linear head."""
 
 from dataclasses import asdict, dataclass, field
+from inspect import signature
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longspan import nn
 from longspan.errors import ParameterError
+from longspan.nn.lstm import check_variants
 
 CELLS = ("lstm", "rnn", "gru", "feedforward")
 
@@ -132,6 +134,24 @@ class SequenceNetwork(torch.nn.Module):
             pooled = torch.cat([pooled, self.stem_pooling(found)], dim=-1)
         outputs: Tensor = self.head(self.dropout(pooled))
         return outputs
+
+
+def check_cell_options(options: Any) -> None:
+    """Raise `ParameterError` for what is no variant of the LSTM cell, or a value that it cannot have.
+
+    Examples
+    --------
+    >>> check_cell_options({"layer_norm": True, "zoneout": 0.1})
+    """
+    variants = signature(check_variants).parameters.keys()
+    if not isinstance(options, dict) or not options.keys() <= variants:
+        raise ParameterError(
+            f"cell_options is None or a dict with some of {', '.join(sorted(variants))}, but it was {options!r}."
+        )
+    try:
+        check_variants(**options)
+    except ParameterError as error:
+        raise ParameterError(f"cell_options: {error}") from error
 
 
 def count_parameters(config: NetworkConfig) -> int:

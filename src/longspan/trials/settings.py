@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
 from longspan.errors import ParameterError
 from longspan.problems import Problem
 from longspan.problems.problem import check_at_least
-from longspan.tasks import CELLS, NetworkConfig
+from longspan.tasks import CELLS, NetworkConfig, check_cell_options
 
 INITS = ("auto", "torch", "forget_bias", "chrono")
 
@@ -28,7 +28,12 @@ class TrialSettings:
     hidden_size, num_layers : int
         Its size.
     init : {"auto", "torch", "forget_bias", "chrono"}
-        Initialiser of an LSTM: "auto" is "chrono", made for the lag of the problem. Other cells have torch's.
+        Initialiser of an LSTM: "auto" is "chrono". Other cells have torch's.
+    max_lag : int, optional
+        Longest lag, in steps, that chrono is made for: that of the problem by default. A longer one opens the forget
+        gates further, and closes the input gates.
+    cell_options : dict, optional
+        Variants of the LSTM, as `longspan.nn.LSTM` takes them: ``{"layer_norm": True}``.
     window : int
         Steps that a feed-forward network sees.
     batch_size : int
@@ -52,6 +57,8 @@ class TrialSettings:
     hidden_size: int = 64
     num_layers: int = 1
     init: str = "auto"
+    max_lag: int | None = None
+    cell_options: dict[str, Any] | None = field(default=None, hash=False)
     window: int = 16
     batch_size: int = 16
     lr: float = 0.01
@@ -71,10 +78,28 @@ class TrialSettings:
                 raise ParameterError(f"{name} is one of {', '.join(choices)}, but it was {getattr(self, name)!r}.")
         if self.cell != "lstm" and self.init not in ("auto", "torch"):
             raise ParameterError(f"init={self.init!r} is for cell='lstm', but the cell is {self.cell!r}.")
+        self._check_what_is_for_an_lstm()
+
+    def _check_what_is_for_an_lstm(self) -> None:
+        if self.max_lag is not None:
+            check_at_least("max_lag", self.max_lag, 2)
+            if self._init != "chrono":
+                raise ParameterError(
+                    f"max_lag={self.max_lag} is for chrono initialisation, but with cell={self.cell!r} and "
+                    f"init={self.init!r} there is none."
+                )
+        if self.cell_options is None:
+            return
+        if self.cell != "lstm":
+            raise ParameterError(f"cell_options are variants of the LSTM, but the cell is {self.cell!r}.")
+        check_cell_options(self.cell_options)
+
+    @property
+    def _init(self) -> str:
+        return {"auto": "chrono" if self.cell == "lstm" else "torch"}.get(self.init, self.init)
 
     def network_config(self, problem: Problem) -> NetworkConfig:
         """Return what a network for the problem is made of."""
-        init = {"auto": "chrono" if self.cell == "lstm" else "torch"}.get(self.init, self.init)
         return NetworkConfig(
             input_size=problem.input_size,
             output_size=problem.output_size,
@@ -84,6 +109,7 @@ class TrialSettings:
             bidirectional=False,
             pooling=None if problem.per_step else "last",
             window=self.window,
-            init=init,
-            max_lag=max(problem.lag, 2) if init == "chrono" else None,
+            init=self._init,
+            max_lag=(self.max_lag or max(problem.lag, 2)) if self._init == "chrono" else None,
+            cell_options=dict(self.cell_options or {}),
         )
