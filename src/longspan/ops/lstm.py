@@ -89,12 +89,14 @@ def lstm(
         run = partial(_run_chunk, recurrent_mask, zoneout, coupled=coupled, ablate=ablate)
         output, state = run_in_chunks(run, rows, batch_sizes, initial_state, weights, reverse=reverse)
         return output, LSTMState(*state), None
-    rows, *state_parts = _native.without_autocast(weights.w_ih, rows, *initial_state)
-    initial_state = LSTMState(*state_parts)
     variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
     variant = variant or any(weight is not None for weight in weights[_TORCH_WEIGHTS:])
+    if weights.w_hr is None and not (variant or stepwise):
+        return _plain(rows, batch_sizes, initial_state, weights, reverse=reverse)
+    rows, *state_parts = _native.without_autocast(weights.w_ih, rows, *initial_state)
+    initial_state = LSTMState(*state_parts)
     reason = stepwise or _why_not_native(rows, initial_state, weights, recurrent_mask, zoneout, ablate)
-    if reason is None and (variant or weights.w_hr is not None):
+    if reason is None:
         note("lstm", "native")
         output, final = run_variant(
             rows,
@@ -108,9 +110,7 @@ def lstm(
         )
         return output, final, None
     if not (variant or stepwise):
-        kernel_weights = weights[:_TORCH_WEIGHTS]
-        output, state = run_kernel("lstm", rows, batch_sizes, initial_state, kernel_weights, reverse=reverse)
-        return output, LSTMState(*state), None
+        return _plain(rows, batch_sizes, initial_state, weights, reverse=reverse)
     note("lstm", "steps", reason)
     backwards = reverser(batch_sizes, rows.device) if reverse else None
     if backwards is not None:
@@ -121,6 +121,15 @@ def lstm(
     if backwards is not None:
         record = LSTMTrace(*map(backwards, record))
     return record.h, LSTMState(*state), record if trace else None
+
+
+def _plain(
+    rows: Tensor, batch_sizes: Tensor, initial_state: LSTMState, weights: LSTMWeights, *, reverse: bool
+) -> tuple[Tensor, LSTMState, None]:
+    """Run what torch has a kernel for, too."""
+    kernel_weights = weights[:_TORCH_WEIGHTS]
+    output, state = run_kernel("lstm", rows, batch_sizes, initial_state, kernel_weights, reverse=reverse)
+    return output, LSTMState(*state), None
 
 
 def _run_chunk(
