@@ -166,7 +166,7 @@ def test_masks_that_cannot_be_seen_are_red(monkeypatch: pytest.MonkeyPatch) -> N
     data = draw(problem)
     monkeypatch.setattr(module, "_zoneout", lambda *_: None)
     with pytest.raises(RedCheckError, match="cannot be compared"):
-        variants._check(module, data, data.grad)
+        variants._check(module, data, data.grad, torch.float64)
     assert isinstance(variants._eager(module, torch.float32), eager.EagerLSTM)
 
 
