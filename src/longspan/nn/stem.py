@@ -63,8 +63,8 @@ class ConvStem(nn.Module):
     def forward(self, input: PackedSequence) -> PackedSequence:
         """Return the steps that the stem makes, `channels` features each, packed in the same order."""
         packed = input._replace(sorted_indices=None, unsorted_indices=None)
-        for number, (norm, stride) in enumerate(zip(self.norms, self.strides, strict=True)):
-            packed = self._block(packed, self.convolutions[number], cast(nn.BatchNorm1d, norm), stride)
+        for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
+            packed = self._block(packed, convolution, cast(nn.BatchNorm1d, norm), stride)
         return input._replace(data=packed.data, batch_sizes=packed.batch_sizes)
 
     def _block(
