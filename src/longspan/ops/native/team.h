@@ -77,15 +77,17 @@ struct Plan {
 inline constexpr int64_t kRowsNear = 2, kRowsFar = 24;
 // Weights of this many bytes stay in the second cache of one core.
 inline constexpr int64_t kCachedBytes = 768 << 10;
-// A team waits for its slowest member at every step: below this many multiplications a step one thread is quicker.
-inline constexpr int64_t kStepWorthwhile = 1 << 16;
+// A team waits for its slowest member at every step: below this many multiplications a step its threads are quicker
+// apart; where there are fewer sequences than threads and the others would idle, below this many.
+inline constexpr int64_t kStepWorthwhile = 1 << 16, kStepOfFewWorthwhile = 3 << 12;
 
 // `divisible`: into how many shares the units can be cut; `per_row`: multiplications of a row and step.
 template <class T>
 Plan plan(int64_t batch, int64_t divisible, int64_t per_row, int threads) {
   const int64_t wanted = per_row * static_cast<int64_t>(sizeof(T)) <= kCachedBytes ? kRowsNear : kRowsFar;
+  const int64_t worthwhile = batch < threads ? kStepOfFewWorthwhile : kStepWorthwhile;
   int64_t members = 1;
-  if (batch < wanted * threads && batch * per_row >= kStepWorthwhile) {
+  if (batch < wanted * threads && batch * per_row >= worthwhile) {
     members = std::min(divisible, threads / std::max<int64_t>(1, batch / wanted));
   }
   return {static_cast<int>(std::max<int64_t>(1, std::min(threads / members, batch))), static_cast<int>(members)};
