@@ -187,11 +187,10 @@ class Recurrent(nn.Module):
         self, hx: tuple[Tensor, ...] | None, layout: Layout, rows: Tensor, dtype: torch.dtype
     ) -> list[tuple[Tensor, ...]]:
         """State of each layer and direction before its first step, in packed order."""
-        slots, batch = self.num_layers * self.num_directions, layout.batch_size
+        slots, batch, sizes = self.num_layers * self.num_directions, layout.batch_size, self._state_sizes()
         if hx is None:
-            zeros = tuple(rows.new_zeros(batch, size, dtype=dtype) for size in self._state_sizes())
-            return [zeros] * slots
-        sizes = self._state_sizes()
+            zeros = {size: rows.new_zeros(batch, size, dtype=dtype) for size in {*sizes}}
+            return [tuple(zeros[size] for size in sizes)] * slots
         if not all(isinstance(part, Tensor) for part in hx) or len(hx) != len(sizes):
             wanted = "one tensor, h_0" if len(sizes) == 1 else "a pair of tensors, (h_0, c_0)"
             raise ParameterError(f"hx is the initial state and must be {wanted}.")

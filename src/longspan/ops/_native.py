@@ -140,10 +140,10 @@ def run(
     keep = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (rows, *state, *weights)
     )
-    flat, inputs = rows.reshape(-1, rows.shape[-1]), (batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep)
-    result = _Outputs(*_OPERATORS[cell](flat, *inputs, learns=keep))
-    output = result.output.view(*rows.shape[:-1], -1)
-    return output, (result.h,) if c0 is None else (result.h, result.c)
+    # Made contiguous here and not in the operator, a transposed batch is copied once and not once more on the way back.
+    inputs = (rows.contiguous(), batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep)
+    output, h, c = _OPERATORS[cell](*inputs, learns=keep)
+    return output, (h,) if c0 is None else (h, c)
 
 
 def draw_mask(like: Tensor, shape: tuple[int, ...], share: float) -> Tensor:
@@ -202,12 +202,12 @@ def _empty(
     cell: str, rows: Tensor, h0: Tensor, keep: bool, *, kept: Callable[..., Tensor] = Tensor.new_empty
 ) -> _Outputs:
     """Return room for the outputs."""
-    count, hidden = rows.shape[0], h0.shape[1]
+    count, hidden = rows.shape[:-1].numel(), h0.shape[1]
     of_lstm = cell == "lstm"
     # The largest and shortest-lived first: asked for after the output, it would leave a hole in memory at each call.
     gates = kept(rows, count, _CELLS[cell].kept * hidden) if keep else rows.new_empty(0)
     return _Outputs(
-        output=rows.new_empty(count, hidden),
+        output=rows.new_empty(*rows.shape[:-1], hidden),
         h=rows.new_empty(*h0.shape),
         c=rows.new_empty(*h0.shape) if of_lstm else rows.new_empty(0),
         cells=kept(rows, count, hidden) if of_lstm and keep else rows.new_empty(0),
@@ -235,7 +235,7 @@ def _forward(
     steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
     walk = (steps, batch, address(sizes), reverse)
     places = map(address, (*given, room.output, room.cells, room.gates, room.h, room.c))
-    kernel(_CELLS[cell].number, *walk, rows.shape[1], hidden, *places, rounds(rows.dtype), threads)
+    kernel(_CELLS[cell].number, *walk, rows.shape[-1], hidden, *places, rounds(rows.dtype), threads)
     return tuple(room)
 
 
@@ -278,7 +278,7 @@ def _backward(
     kernel = kernel_of("backward", rows.dtype)
     walk = (len(sizes), len(h0), address(sizes), reverse)
     places = map(address, (*given, *found))
-    kernel(_CELLS[cell].number, *walk, rows.shape[1], h0.shape[1], *places, torch.get_num_threads())
+    kernel(_CELLS[cell].number, *walk, rows.shape[-1], h0.shape[1], *places, torch.get_num_threads())
     return found
 
 

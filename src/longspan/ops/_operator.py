@@ -74,12 +74,13 @@ class Operator:
         return operator
 
     def __call__(self, rows: Tensor, *inputs: Any, learns: bool) -> tuple[Tensor, ...]:
-        """Run it by the shortest way there is."""
+        """Run it by the shortest way there is; return the output of every step, and the final h and c."""
         if is_watched(rows):
-            return tuple(getattr(torch.ops.longspan, self.name)(rows, *inputs))
+            return tuple(getattr(torch.ops.longspan, self.name)(rows, *inputs))[:_DIFFERENTIABLE]
         if not learns:
-            return self.forward(rows, *inputs)
-        return tuple(_Direct.apply(self, rows, *inputs))  # type: ignore[no-untyped-call]
+            return self.forward(rows, *inputs)[:_DIFFERENTIABLE]
+        output: tuple[Tensor, ...] = _Direct.apply(self, rows, *inputs)  # type: ignore[no-untyped-call]
+        return output
 
 
 class _Direct(torch.autograd.Function):
@@ -90,8 +91,7 @@ class _Direct(torch.autograd.Function):
         output = operator.forward(*inputs)
         ctx.operator = operator
         operator.keep(ctx, inputs, output)
-        ctx.mark_non_differentiable(*output[_DIFFERENTIABLE:])
-        return output
+        return output[:_DIFFERENTIABLE]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Gradients:

@@ -20,7 +20,7 @@ from longspan.ops.state import LSTMState, LSTMWeights, Zoneout
 class _Given(NamedTuple):
     """What the operator takes, in its order."""
 
-    rows: Tensor  # (R, I)
+    rows: Tensor  # (R, I) or (T, B, I)
     batch_sizes: Tensor
     h0: Tensor
     c0: Tensor
@@ -107,7 +107,7 @@ def run_variant(
     zone_h, zone_c = zoneout or (0.0, 0.0)
     learned = (rows, *state, *weights)
     given = _Given(
-        rows=rows.reshape(-1, rows.shape[-1]),
+        rows=rows.contiguous(),
         batch_sizes=batch_sizes,
         h0=state.h,
         c0=state.c,
@@ -130,20 +130,20 @@ def run_variant(
         reverse=reverse,
         keep=torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in learned),
     )
-    found = _Outputs(*_OPERATOR(*given, learns=given.keep))
-    return found.output.view(*rows.shape[:-1], -1), LSTMState(h=found.h, c=found.c)
+    output, h, c = _OPERATOR(*given, learns=given.keep)
+    return output, LSTMState(h=h, c=c)
 
 
 def _room(given: _Given, *, large: Callable[..., Tensor] = Tensor.new_empty) -> _Outputs:
     """Return room for the outputs; `large` makes that of what no user sees."""
-    new, count = given.rows.new_empty, given.rows.shape[0]
+    new, count = given.rows.new_empty, given.rows.shape[:-1].numel()
     kept = given.gates * given.hidden if given.keep else 0
     normalised = given.keep and given.ln_hh is not None
     # The largest and shortest-lived first: asked for after the output, they would leave a hole in memory at each call.
     gates = large(given.rows, count, kept) if given.keep else new(0)
     normal = large(given.rows, count, 2 * kept) if normalised else new(0)
     return _Outputs(
-        output=new(count, given.h0.shape[1]),
+        output=new(*given.rows.shape[:-1], given.h0.shape[1]),
         h=new(given.h0.shape),
         c=new(given.c0.shape),
         cells=large(given.rows, count, given.hidden) if given.keep else new(0),
@@ -167,7 +167,7 @@ def _forward(*arguments: Any) -> tuple[Tensor, ...]:
     problem, _alive = _problem(given)
     tensors = contiguous(given.rows, given.h0, given.c0, given.w_ih, given.w_hh, given.b_ih, given.b_hh)
     places = [address(tensor) for tensor in (room.output, *room[1:])]
-    sizes = given.rows.shape[1], given.hidden
+    sizes = given.rows.shape[-1], given.hidden
     kernel = kernel_of("forward_variant", given.rows.dtype)
     kernel(*problem, *sizes, [address(tensor) for tensor in tensors], places, torch.get_num_threads())
     return tuple(room)
@@ -188,7 +188,7 @@ def _backward(
     )
     room = (*found[:6], of_output, unprojected, small)
     kernel = kernel_of("backward_variant", given.rows.dtype)
-    sizes = given.rows.shape[1], hidden
+    sizes = given.rows.shape[-1], hidden
     kernel(*problem, *sizes, [address(tensor) for tensor in tensors], [address(part) for part in room], threads)
     for name, part in zip(sizes_of_small, torch.split(small, [*sizes_of_small.values()], dim=1), strict=True):
         if getattr(given, name) is not None:
