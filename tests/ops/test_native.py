@@ -199,11 +199,12 @@ def test_extreme_inputs_stay_finite_and_right(cell: str, scale: float) -> None:
         assert_close(list(found), list(expected), 1e-5)
 
 
+@pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_operators_keep_torchs_rules(cell: str) -> None:
+def test_operators_keep_torchs_rules(cell: str, recompute: bool) -> None:
     tensors = [tensor.requires_grad_() for tensor in draw(cell, [3, 2], 2, 3)]
     c = tensors[2] if cell == "lstm" else None
-    arguments = (tensors[0], batch_sizes([3, 2]), tensors[1], c, *tensors[3:], False, True)
+    arguments = (tensors[0], batch_sizes([3, 2]), tensors[1], c, *tensors[3:], False, True, recompute)
     library.opcheck(getattr(torch.ops.longspan, cell).default, arguments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -103,13 +104,14 @@ def test_autocast_leaves_a_layer_in_the_type_of_its_weights(variant: dict[str, A
     torch.testing.assert_close(layer.weight_hh_l0.grad, gradient)
 
 
-def gradients(layer: Any, block: Tensor, seed: int) -> list[Tensor]:
+def gradients(layer: Any, block: Tensor, seed: int, hx: Any = None) -> list[Tensor]:
     torch.manual_seed(seed)
     block = block.clone().requires_grad_()
-    output, state = layer(block, lengths=LENGTHS)
+    output, state = layer(block, hx, lengths=LENGTHS)
     outputs = (output, *(state if isinstance(state, tuple) else (state,)))
     loss = sum((torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out) * out).sum() for out in outputs)
-    return [*(out.detach() for out in outputs), *torch.autograd.grad(loss, [block, *layer.parameters()])]
+    start = [part for part in (hx if isinstance(hx, tuple) else (hx,)) if part is not None]
+    return [*(out.detach() for out in outputs), *torch.autograd.grad(loss, [block, *start, *layer.parameters()])]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,7 @@ def test_recomputing_changes_no_value_and_no_gradient(
     kind: Any, variant: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_recompute, "_UNITS_OF_A_CHUNK", 200)
+    monkeypatch.setattr(_native, "_ROWS_OF_A_SEGMENT", 23)
     block = torch.randn(40, 7, 3, dtype=torch.float64)
     kept = kind(3, 9, dtype=torch.float64, recompute=False, **variant)
     again = kind(3, 9, dtype=torch.float64, recompute=True, **variant)
@@ -135,6 +138,32 @@ def test_recomputing_changes_no_value_and_no_gradient(
     assert len(_recompute._chunks(torch.tensor([7] * 40), units=9)) > 5
     for ours, theirs in zip(gradients(again, block, 1), gradients(kept, block, 1), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@native
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("rows", [1, 23, 70, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gates_computed_again_have_the_same_bits(
+    kind: Any, rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_native, "_ROWS_OF_A_SEGMENT", rows)
+    block = torch.randn(40, 7, 5, dtype=dtype)
+    kept = kind(5, 21, dtype=dtype, recompute=False, bidirectional=True)
+    again = kind(5, 21, dtype=dtype, recompute=True, bidirectional=True)
+    again.load_state_dict(kept.state_dict())
+    h0, c0 = (torch.randn(2, 7, 21, dtype=dtype, requires_grad=True) for _ in range(2))
+    hx = (h0, c0) if kind is nn.LSTM else h0
+    before, threads = str(_native.instruction_set()), torch.get_num_threads()
+    try:
+        for name, count in itertools.product(_native.instruction_sets(), (1, 2)):
+            _native.use(name)
+            torch.set_num_threads(count)
+            for ours, theirs in zip(gradients(again, block, 1, hx), gradients(kept, block, 1, hx), strict=True):
+                assert torch.equal(ours, theirs)
+    finally:
+        _native.use(before)
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("sizes", [[1] * 1000, [7] * 30, [9, 9, 5, 5, 5, 1], [600], [3, 1, 1]])
@@ -166,7 +195,7 @@ def test_recomputing_keeps_the_output_and_little_else() -> None:
         return sum(kept)
 
     floats = 4 * 50_000 * 16
-    assert bytes_kept(recompute=True) < 0.1 * floats
+    assert floats <= bytes_kept(recompute=True) < 1.2 * floats
     assert 5 * floats <= bytes_kept(recompute=False) <= 6.2 * floats
 
 

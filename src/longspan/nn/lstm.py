@@ -72,8 +72,8 @@ class LSTM(Recurrent):
     max_lag : int, optional
         Longest lag, in steps, for ``init="chrono"``.
     recompute : bool, optional
-        Whether to keep a layer's output alone for the backward pass, which then runs the layer once more, a part at a
-        time: about a fifth of the memory for at most 1.4 times the time. Left out, a CPU does so where a layer would
+        Whether to keep little but a layer's output for the backward pass, which computes the rest again, a part at a
+        time: about a fifth of the memory for 1.1 to 1.4 times the time. Left out, a CPU does so where a layer would
         keep more than 1 GiB. `torch.compile` plans its memory by itself: there it has no effect.
 
     Raises

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from longspan.ops import _native
 from longspan.ops._paths import note
+from longspan.ops._recompute import run_in_chunks
 from longspan.ops.packing import axes_of, carry_state, reverser, runs_of_equal_size
 
 #: torch's packed kernel on a CPU takes time that grows with the square of the number of steps: its backward
@@ -30,6 +32,7 @@ def run_kernel(
     weights: tuple[Tensor | None, ...],
     *,
     reverse: bool,
+    recompute: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run a cell over packed rows, natively where that can be, else with torch's kernel.
 
@@ -47,6 +50,8 @@ def run_kernel(
         In torch's order; biases may be None.
     reverse : bool
         Run from each sequence's own last step to its first.
+    recompute : bool
+        Keep little but the output for the backward pass, which computes the rest again.
 
     Returns
     -------
@@ -57,15 +62,25 @@ def run_kernel(
     rows, *state_parts = _native.without_autocast(cast(Tensor, weights[0]), rows, *state)
     state = tuple(state_parts)
     reason = _native.why_not(rows, state, weights)
-    if not torch.compiler.is_compiling():
-        note(cell, "torch" if reason else "bfloat16" if _native.rounds(rows.dtype) else "native", reason)
+    rounds = reason is None and not torch.compiler.is_compiling() and _native.rounds(rows.dtype)
+    if recompute and (reason or rounds):
+        # The native backward pass computes gates again as they were, but not as they were rounded.
+        run = partial(_run_chunk, cell)
+        return run_in_chunks(run, rows, batch_sizes, state, weights, reverse=reverse)
+    note(cell, "torch" if reason else "bfloat16" if rounds else "native", reason)
     if reason is None:
-        return _native.run(cell, rows, batch_sizes, state, weights, reverse=reverse)
+        return _native.run(cell, rows, batch_sizes, state, weights, reverse=reverse, recompute=recompute)
     if not reverse:
         return _run_torch(getattr(torch._VF, cell), rows, batch_sizes, state, weights)
     backwards = reverser(batch_sizes, rows.device)
     output, state = _run_torch(getattr(torch._VF, cell), backwards(rows), batch_sizes, state, weights)
     return backwards(output), state
+
+
+def _run_chunk(
+    cell: str, rows: Tensor, batch_sizes: Tensor, part: slice, state: tuple[Tensor, ...], weights: Any
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    return run_kernel(cell, rows, batch_sizes, state, weights, reverse=False)
 
 
 def _run_torch(

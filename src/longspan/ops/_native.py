@@ -82,6 +82,7 @@ _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1,
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _LARGE = 1 << 20  # numbers from which on fresh memory comes page by page from the system
 _WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
+_ROWS_OF_A_SEGMENT = 512  # whose gates are computed again together: 1 MB of 128 units in float32
 
 
 class _Outputs(NamedTuple):
@@ -134,6 +135,7 @@ def run(
     weights: tuple[Tensor | None, ...],
     *,
     reverse: bool,
+    recompute: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run a cell over packed rows, shape (R, I) or (T, B, I); return output and final state as `run_kernel` does."""
     h0, c0 = state[0], state[1] if len(state) > 1 else None
@@ -141,8 +143,8 @@ def run(
         tensor is not None and tensor.requires_grad for tensor in (rows, *state, *weights)
     )
     # Made contiguous here and not in the operator, a transposed batch is copied once and not once more on the way back.
-    inputs = (rows.contiguous(), batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep)
-    output, h, c = _OPERATORS[cell](*inputs, learns=keep)
+    inputs = (batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep, recompute)
+    output, h, c = _OPERATORS[cell](rows.contiguous(), *inputs, learns=keep)
     return output, (h,) if c0 is None else (h, c)
 
 
@@ -198,19 +200,32 @@ def pooled(like: Tensor, *shape: int) -> Tensor:
     return cast(Tensor, getattr(_compiled, f"room_{_DTYPES[like.dtype]}")(*shape))
 
 
+def _segment(batch: int) -> int:
+    """Return the steps whose gates are computed again together, before which the cell state is kept."""
+    return max(1, _ROWS_OF_A_SEGMENT // batch)
+
+
 def _empty(
-    cell: str, rows: Tensor, h0: Tensor, keep: bool, *, kept: Callable[..., Tensor] = Tensor.new_empty
+    cell: str,
+    rows: Tensor,
+    h0: Tensor,
+    keep: bool,
+    recompute: bool,
+    *,
+    kept: Callable[..., Tensor] = Tensor.new_empty,
 ) -> _Outputs:
     """Return room for the outputs."""
     count, hidden = rows.shape[:-1].numel(), h0.shape[1]
     of_lstm = cell == "lstm"
     # The largest and shortest-lived first: asked for after the output, it would leave a hole in memory at each call.
-    gates = kept(rows, count, _CELLS[cell].kept * hidden) if keep else rows.new_empty(0)
+    gates = kept(rows, count, _CELLS[cell].kept * hidden) if keep and not recompute else rows.new_empty(0)
+    # Batch sizes fall, so that of the rows of all steps at most so many are those of steps that begin a segment.
+    states = count // _segment(h0.shape[0]) if recompute else count
     return _Outputs(
         output=rows.new_empty(*rows.shape[:-1], hidden),
         h=rows.new_empty(*h0.shape),
         c=rows.new_empty(*h0.shape) if of_lstm else rows.new_empty(0),
-        cells=kept(rows, count, hidden) if of_lstm and keep else rows.new_empty(0),
+        cells=kept(rows, states, hidden) if of_lstm and keep else rows.new_empty(0),
         gates=gates,
     )
 
@@ -227,14 +242,16 @@ def _forward(
     b_hh: Tensor | None,
     reverse: bool,
     keep: bool,
+    recompute: bool,
 ) -> tuple[Tensor, ...]:
     given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
     sizes = batch_sizes.contiguous()
-    room = _empty(cell, rows, h0, keep, kept=pooled)
+    room = _empty(cell, rows, h0, keep, recompute, kept=pooled)
     kernel = kernel_of("forward", rows.dtype)
     steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
-    walk = (steps, batch, address(sizes), reverse)
-    places = map(address, (*given, room.output, room.cells, room.gates, room.h, room.c))
+    walk = (steps, batch, address(sizes), reverse, _segment(batch) if recompute else 0)
+    cells, starts = (None, room.cells) if recompute else (room.cells, None)
+    places = map(address, (*given, room.output, cells, room.gates, room.h, room.c, starts))
     kernel(_CELLS[cell].number, *walk, rows.shape[-1], hidden, *places, rounds(rows.dtype), threads)
     return tuple(room)
 
@@ -266,6 +283,8 @@ def _backward(
     c0: Tensor | None,
     w_ih: Tensor,
     w_hh: Tensor,
+    b_ih: Tensor | None,
+    b_hh: Tensor | None,
     output: Tensor,
     cells: Tensor,
     gates: Tensor,
@@ -273,19 +292,20 @@ def _backward(
     of_rows: bool,
 ) -> tuple[Tensor, ...]:
     found = _room_of_gradients(rows, h0, c0, w_ih, w_hh, of_rows)
-    given = contiguous(rows, h0, c0, w_ih, w_hh, output, cells, gates, grad_output, grad_h, grad_c)
+    given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh, output, cells, gates, grad_output, grad_h, grad_c)
     sizes = batch_sizes.contiguous()
     kernel = kernel_of("backward", rows.dtype)
-    walk = (len(sizes), len(h0), address(sizes), reverse)
+    again = _CELLS[cell].kept > 0 and gates.numel() == 0
+    walk = (len(sizes), len(h0), address(sizes), reverse, _segment(len(h0)) if again else 0)
     places = map(address, (*given, *found))
     kernel(_CELLS[cell].number, *walk, rows.shape[-1], h0.shape[1], *places, torch.get_num_threads())
     return found
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    rows, batch_sizes, h0, c0, w_ih, w_hh, _, _, reverse, _ = inputs
+    *tensors, reverse, _, _ = inputs
     kept = _Outputs(*output)
-    ctx.save_for_backward(rows, batch_sizes, h0, c0, w_ih, w_hh, kept.output, kept.cells, kept.gates)
+    ctx.save_for_backward(*tensors, kept.output, kept.cells, kept.gates)
     ctx.reverse = reverse
     ctx.set_materialize_grads(False)
 
@@ -293,24 +313,26 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 def _differentiate(backward: Run, ctx: Any, grads: tuple[Tensor | None, ...], wanted: tuple[bool, ...]) -> Gradients:
     of_rows, of_h0, of_c0, *of_weights = backward(*grads[:3], *ctx.saved_tensors, ctx.reverse, wanted[0])
     found = (of_rows, None, of_h0, of_c0, *of_weights)
-    return (*(grad if want else None for grad, want in zip(found, wanted, strict=False)), None, None)
+    return (*(grad if want else None for grad, want in zip(found, wanted, strict=False)), None, None, None)
 
 
 def _shapes(cell: str, rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    return tuple(_empty(cell, rows, h0, rest[-1]))
+    return tuple(_empty(cell, rows, h0, *rest[-2:]))
 
 
 def _shapes_backward(*arguments: Any) -> tuple[Tensor, ...]:
-    rows, _, h0, c0, w_ih, w_hh = arguments[3:9]
+    rows, _, h0, c0, w_ih, w_hh, *_ = arguments[3:]
     return _room_of_gradients(rows, h0, c0, w_ih, w_hh, arguments[-1])
 
 
 def _operator(cell: str) -> Operator:
     """Return a cell's operator of torch."""
-    packed = "Tensor rows, Tensor batch_sizes, Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh"
+    packed = (
+        "Tensor rows, Tensor batch_sizes, Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh"
+    )
     return Operator(
         name=cell,
-        schema=f"({packed}, Tensor? b_ih, Tensor? b_hh, bool reverse, bool keep)"
+        schema=f"({packed}, bool reverse, bool keep, bool recompute)"
         " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)",
         schema_backward=f"(Tensor? grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
         " Tensor gates, bool reverse, bool of_rows) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",

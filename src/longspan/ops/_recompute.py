@@ -1,4 +1,7 @@
-"""Gradients through long walks in little memory: states are kept at the ends of chunks, the rest is computed again."""
+"""Gradients through long walks in little memory: states are kept at the ends of chunks, the rest is computed again.
+
+For what the native kernels of the plain cells do not run; these compute gates again by themselves.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ def gru(
     trace : bool
         Record gates and states of every step.
     recompute : bool
-        Keep the output alone for the backward pass, which then runs the layer once more, chunk by chunk.
+        Keep little but the output for the backward pass, which computes the rest again, a part at a time.
 
     Returns
     -------
@@ -67,20 +68,16 @@ def gru(
     tensor([0.2500, 0.5000])
     """
     stepwise = why_stepwise(trace)
-    if recompute and stepwise is None:
-
-        def run(
-            rows: Tensor, sizes: Tensor, part: slice, state: Any, weights: Any
-        ) -> tuple[Tensor, tuple[Tensor, ...]]:
-            output, final, _ = gru(rows, sizes, state[0], weights=RNNWeights(*weights), reset=reset)
-            return output, (final,)
-
+    if recompute and stepwise is None and reset != "after":
+        run = partial(_run_chunk, reset)
         output, state = run_in_chunks(run, rows, batch_sizes, (initial_state,), weights, reverse=reverse)
         return output, state[0], None
     if reset != "after":
         stepwise = stepwise or "there is no native kernel for reset='before'."
     if stepwise is None:
-        output, final = run_kernel("gru", rows, batch_sizes, (initial_state,), weights, reverse=reverse)
+        output, final = run_kernel(
+            "gru", rows, batch_sizes, (initial_state,), weights, reverse=reverse, recompute=recompute
+        )
         return output, final[0], None
     note("gru", "steps", stepwise)
     backwards = reverser(batch_sizes, rows.device) if reverse else None
@@ -91,6 +88,13 @@ def gru(
     if backwards is not None:
         record = GRUTrace(*map(backwards, record))
     return record.h, final[0], record if trace else None
+
+
+def _run_chunk(
+    reset: str, rows: Tensor, batch_sizes: Tensor, part: slice, state: tuple[Tensor, ...], weights: Any
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    output, final, _ = gru(rows, batch_sizes, state[0], weights=RNNWeights(*weights), reset=reset)
+    return output, (final,)
 
 
 def _gru_steps(

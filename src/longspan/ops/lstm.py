@@ -64,7 +64,7 @@ def lstm(
     trace : bool
         Record gates and states of every step.
     recompute : bool
-        Keep the output alone for the backward pass, which then runs the layer once more, chunk by chunk. Has no
+        Keep little but the output for the backward pass, which computes the rest again, a part at a time. Has no
         effect on a trace or with full gate recurrence.
 
     Returns
@@ -85,14 +85,14 @@ def lstm(
     (torch.Size([3, 2]), tensor([0.2500, 0.5000]))
     """
     stepwise = why_stepwise(trace)
+    variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
+    variant = variant or any(weight is not None for weight in weights[_TORCH_WEIGHTS:])
+    if weights.w_hr is None and not (variant or stepwise):
+        return _plain(rows, batch_sizes, initial_state, weights, reverse=reverse, recompute=recompute)
     if recompute and stepwise is None and weights.w_gg is None:
         run = partial(_run_chunk, recurrent_mask, zoneout, coupled=coupled, ablate=ablate)
         output, state = run_in_chunks(run, rows, batch_sizes, initial_state, weights, reverse=reverse)
         return output, LSTMState(*state), None
-    variant = coupled or recurrent_mask is not None or zoneout is not None or bool(ablate)
-    variant = variant or any(weight is not None for weight in weights[_TORCH_WEIGHTS:])
-    if weights.w_hr is None and not (variant or stepwise):
-        return _plain(rows, batch_sizes, initial_state, weights, reverse=reverse)
     rows, *state_parts = _native.without_autocast(weights.w_ih, rows, *initial_state)
     initial_state = LSTMState(*state_parts)
     reason = stepwise or _why_not_native(rows, initial_state, weights, recurrent_mask, zoneout, ablate)
@@ -124,11 +124,19 @@ def lstm(
 
 
 def _plain(
-    rows: Tensor, batch_sizes: Tensor, initial_state: LSTMState, weights: LSTMWeights, *, reverse: bool
+    rows: Tensor,
+    batch_sizes: Tensor,
+    initial_state: LSTMState,
+    weights: LSTMWeights,
+    *,
+    reverse: bool,
+    recompute: bool = False,
 ) -> tuple[Tensor, LSTMState, None]:
     """Run what torch has a kernel for, too."""
     kernel_weights = weights[:_TORCH_WEIGHTS]
-    output, state = run_kernel("lstm", rows, batch_sizes, initial_state, kernel_weights, reverse=reverse)
+    output, state = run_kernel(
+        "lstm", rows, batch_sizes, initial_state, kernel_weights, reverse=reverse, recompute=recompute
+    )
     return output, LSTMState(*state), None
 
 

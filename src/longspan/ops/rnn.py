@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from longspan.ops._kernels import run_kernel
 from longspan.ops._paths import note, why_stepwise
-from longspan.ops._recompute import run_in_chunks
 from longspan.ops._steps import run_steps
 from longspan.ops.packing import axes_of, reverser
 from longspan.ops.reference import rnn_step
@@ -48,7 +45,7 @@ def rnn(
     trace : bool
         Run the reference equations and give the states of every step as a record too.
     recompute : bool
-        Keep the output alone for the backward pass, which then runs the layer once more, chunk by chunk.
+        Keep little but the output for the backward pass, which computes the rest again, a part at a time.
 
     Returns
     -------
@@ -69,19 +66,11 @@ def rnn(
             [2., 2.]])
     """
     stepwise = why_stepwise(trace)
-    if recompute and stepwise is None:
-
-        def run(
-            rows: Tensor, sizes: Tensor, part: slice, state: Any, weights: Any
-        ) -> tuple[Tensor, tuple[Tensor, ...]]:
-            output, final, _ = rnn(rows, sizes, state[0], weights=RNNWeights(*weights), nonlinearity=nonlinearity)
-            return output, (final,)
-
-        output, state = run_in_chunks(run, rows, batch_sizes, (initial_state,), weights, reverse=reverse)
-        return output, state[0], None
     if stepwise is None:
         cell = f"rnn_{nonlinearity}"
-        output, final = run_kernel(cell, rows, batch_sizes, (initial_state,), weights, reverse=reverse)
+        output, final = run_kernel(
+            cell, rows, batch_sizes, (initial_state,), weights, reverse=reverse, recompute=recompute
+        )
         return output, final[0], None
     note(f"rnn_{nonlinearity}", "steps", stepwise)
     backwards = reverser(batch_sizes, rows.device) if reverse else None

@@ -4,8 +4,8 @@
 
 #include <deque>
 
-#include "forward.h"
 #include "gradients.h"
+#include "recompute.h"
 
 namespace LONGSPAN_ISA {
 
@@ -99,9 +99,13 @@ struct BackwardWeights {
 
   explicit BackwardWeights(const longspan::Backward<T>& p)
       : w_hh(pack_columns<T, Cell, Columns>(p.w_hh, p.hidden, p.hidden, p.threads)),
-        w_ih(p.grad_x == nullptr ? Buffer<T>{} : pack_columns<T, Cell, 1>(p.w_ih, p.hidden, p.input, p.threads)) {}
+        w_ih(p.grad_x == nullptr ? Buffer<T>{} : pack_columns<T, Cell, 1>(p.w_ih, p.hidden, p.input, p.threads)),
+        forward(recomputes<T, Cell>(p) ? Forward(p.w_ih, p.w_hh, p.b_ih, p.b_hh, p.input, p.hidden, p.threads)
+                                       : Forward(nullptr, nullptr, 0)) {}
 
+  using Forward = PackedWeights<T, Cell>;
   Buffer<T> w_hh, w_ih;
+  Forward forward;
 };
 
 // A slice of the batch, and what the threads that compute it share.
@@ -112,7 +116,7 @@ struct BackwardSlice {
         h_before(p.grad_w_hh == nullptr ? 0 : p.hidden, grads.capacity()),
         x(p.grad_w_hh == nullptr ? 0 : p.input, grads.capacity()),
         grad_x(p.grad_x == nullptr ? 0 : grads.capacity()),
-        w_ih(p.hidden, x.depth()), w_hh(p.hidden, h_before.depth()), bias(p.hidden) {}
+        w_ih(p.hidden, x.depth()), w_hh(p.hidden, h_before.depth()), bias(p.hidden), segment(p, last - first) {}
 
   Team team;
   int64_t first, last;
@@ -122,6 +126,7 @@ struct BackwardSlice {
   WeightGradient<T, Cell, typename Cell::FromInput> w_ih;
   WeightGradient<T, Cell, typename Cell::FromHidden> w_hh;
   BiasGradient<T, Cell> bias;
+  SegmentRoom<T, Cell> segment;
 };
 
 // One thread's part of a slice: for its units the gates' gradients and those of h', for its rows those of x.
@@ -132,7 +137,8 @@ class BackwardWalk {
                const BackwardWeights<T, Cell, Columns>& weights, BackwardSlice<T, Cell>& slice, Member member)
       : p_(problem), rows_(rows), weights_(weights), slice_(slice), member_(member),
         blocks_(divide_up(p_.hidden, kAcross)), begin_(member.begin(blocks_) * kAcross),
-        end_(std::min(member.end(blocks_) * kAcross, p_.hidden)), back_(slice.last - slice.first) {}
+        end_(std::min(member.end(blocks_) * kAcross, p_.hidden)), back_(slice.last - slice.first),
+        segment_(p_, rows, weights.forward, slice.segment, slice.first, slice.last, begin_, end_) {}
 
   void walk() {
     begin();
@@ -143,6 +149,9 @@ class BackwardWalk {
       if (used + running > slice_.grads.capacity()) {
         finish(used);
         used = 0;
+      }
+      if constexpr (kGated) {
+        if (recomputes<T, Cell>(p_) && !segment_.has(step)) segment_.compute(step);
       }
       point_at(step, running, used);
       for (int64_t n = 0; n < running; ++n) gates(back_[n], used + n);
@@ -157,6 +166,7 @@ class BackwardWalk {
 
  private:
   static constexpr bool kLstm = Cell::cell == longspan::Cell::lstm;
+  static constexpr bool kGated = longspan::kept_gates(Cell::cell) > 0;
   static constexpr int64_t kAcross = Columns * kLanes<T>;
 
   // The carried gradients lie where those of the initial state will: a sequence that has ended is left alone.
@@ -184,12 +194,13 @@ class BackwardWalk {
       RowBack<T>& back = back_[n];
       back.h_before = step == 0 ? p_.h0 + start : p_.h + before;
       back.h = p_.h + row * hidden;
+      const bool again = recomputes<T, Cell>(p_);
       if (kLstm) {
-        back.c_before = step == 0 ? p_.c0 + start : p_.c + before;
-        back.c = p_.c + row * hidden;
+        back.c_before = again ? segment_.c_before(step, n) : step == 0 ? p_.c0 + start : p_.c + before;
+        back.c = again ? segment_.c(step, n) : p_.c + row * hidden;
         back.carried_c = p_.grad_c0 + start;
       }
-      back.gates = p_.gates + row * kept;
+      back.gates = again ? segment_.gates(step, n) : p_.gates + row * kept;
       back.grad_h = p_.grad_h == nullptr ? nullptr : p_.grad_h + row * hidden;
       back.carried_h = p_.grad_h0 + start;
     }
@@ -255,6 +266,7 @@ class BackwardWalk {
   Member member_;
   int64_t blocks_, begin_, end_;
   Buffer<RowBack<T>> back_;
+  Segment<T, Cell> segment_;
 };
 
 template <class T, class Cell, int Columns>

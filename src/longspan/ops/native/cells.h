@@ -21,6 +21,12 @@ struct RowOut {
 // sums of a vector of units into gates, `finish` the gates into c and h. A stage of one row is a long chain of
 // operations that wait for each other; the rows do not, and so the processor has others to do meanwhile.
 
+// Four vectors a row, which the backward pass needs.
+template <class T>
+void keep_gates(const Vector<T>* gates, T* to, int64_t hidden, int count) {
+  for (int gate = 0; gate < 4; ++gate) store(to + gate * hidden, gates[gate], count);
+}
+
 struct Lstm {
   static constexpr longspan::Cell cell = longspan::Cell::lstm;
   static constexpr int gates = 4, sums = 4, units = 1;  // units: vectors of hidden units in a block
@@ -36,12 +42,16 @@ struct Lstm {
   }
 
   template <class T>
+  static Vector<T> new_cell_state(Vector<T> i, Vector<T> f, Vector<T> g, Vector<T> c_before) {
+    return f * c_before + i * g;
+  }
+
+  template <class T>
   static void finish(const Vector<T>* gates, const RowOut<T>& row, int64_t hidden, int count) {
-    const Vector<T> c = gates[1] * load(row.c_before, count) + gates[0] * gates[2];
+    const Vector<T> c = new_cell_state<T>(gates[0], gates[1], gates[2], load(row.c_before, count));
     store(row.c, c, count);
     store(row.h, gates[3] * hyperbolic_tangent(c), count);
-    if (row.gates == nullptr) return;
-    for (int gate = 0; gate < 4; ++gate) store(row.gates + gate * hidden, gates[gate], count);
+    if (row.gates != nullptr) keep_gates<T>(gates, row.gates, hidden, count);
   }
 };
 
@@ -62,8 +72,7 @@ struct Gru {
   static void finish(const Vector<T>* gates, const RowOut<T>& row, int64_t hidden, int count) {
     const Vector<T> z = gates[1], n = gates[2];
     store(row.h, n + z * (load(row.h_before, count) - n), count);
-    if (row.gates == nullptr) return;
-    for (int gate = 0; gate < 4; ++gate) store(row.gates + gate * hidden, gates[gate], count);
+    if (row.gates != nullptr) keep_gates<T>(gates, row.gates, hidden, count);
   }
 };
 

@@ -24,6 +24,25 @@ struct PackedWeights {
   Buffer<T> bias;
 };
 
+// Each sum of a block begins with its bias.
+template <class Cell, class T, int Height, int Columns>
+inline void begin_sums(Tile<T, Height, Columns>& tile, const T* bias, int64_t block) {
+#pragma GCC unroll 16
+  for (int r = 0; r < Height; ++r) {
+#pragma GCC unroll 16
+    for (int j = 0; j < Columns; ++j) tile.sums[r][j] = load(bias + (block * Columns + j) * kLanes<T>);
+  }
+}
+
+template <class Cell, class T, int Height, int Columns>
+inline void activate(Tile<T, Height, Columns>& tile) {
+#pragma GCC unroll 16
+  for (int r = 0; r < Height; ++r) {
+#pragma GCC unroll 16
+    for (int u = 0; u < Cell::units; ++u) Cell::template activate<T>(tile.sums[r] + u * Cell::sums);
+  }
+}
+
 // A slice of the batch, and the threads that compute it.
 struct ForwardSlice {
   Team team;
@@ -50,6 +69,7 @@ class ForwardWalk {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) break;
       point_at(step, running);
+      if (p_.c_starts != nullptr && rows_.starts_segment(step)) keep_start(step, running);
       if (step >= projected_) project(step);
       const int64_t blocks = blocks_of<Cell, T>(p_.hidden);
       for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
@@ -84,6 +104,16 @@ class ForwardWalk {
         out.c_before = step == 0 ? p_.c0 + sequence * hidden : out.c;
         out.c = p_.c == nullptr ? p_.c_last + sequence * hidden : p_.c + row * hidden;
       }
+    }
+  }
+
+  // Keep c as it is before a step, of this member's units.
+  void keep_start(int64_t step, int64_t running) {
+    const int64_t width = Cell::units * kLanes<T>, blocks = blocks_of<Cell, T>(p_.hidden);
+    const int64_t begin = member_.begin(blocks) * width, end = std::min(member_.end(blocks) * width, p_.hidden);
+    for (int64_t n = 0; n < running; ++n) {
+      const T* const c = out_[n].c_before;
+      std::copy(c + begin, c + end, p_.c_starts + rows_.start(step, first_ + n) * p_.hidden + begin);
     }
   }
 
@@ -134,11 +164,7 @@ class ForwardWalk {
   // The sums over x, with the bias that they begin with.
   template <int Height, int Columns>
   void from_input(Tile<T, Height, Columns>& tile, int64_t block, const Number* const* x) const {
-#pragma GCC unroll 16
-    for (int r = 0; r < Height; ++r) {
-#pragma GCC unroll 16
-      for (int j = 0; j < Columns; ++j) tile.sums[r][j] = load(bias_ + (block * Columns + j) * kLanes<T>);
-    }
+    begin_sums<Cell>(tile, bias_, block);
     multiply<typename Cell::FromInput>(tile, x, w_ih_, Kind::deep(p_.input));
   }
 
@@ -152,11 +178,7 @@ class ForwardWalk {
       from_input(tile, block, &x_[first]);
     }
     multiply<typename Cell::FromHidden>(tile, &h_[first], w_hh_, Kind::deep(p_.hidden));
-#pragma GCC unroll 16
-    for (int r = 0; r < Height; ++r) {
-#pragma GCC unroll 16
-      for (int u = 0; u < Cell::units; ++u) Cell::template activate<T>(tile.sums[r] + u * Cell::sums);
-    }
+    activate<Cell>(tile);
     for (int r = 0; r < Height; ++r) finish(tile.sums[r], block, out_[first + r]);
   }
 

@@ -23,6 +23,7 @@ struct Walk {
   int64_t batch;           // B
   const int64_t* sizes;    // (T)
   bool reverse;
+  int64_t segment = 0;     // steps whose gates are computed again together; 0 where gates are kept or not needed
 };
 
 template <class T>
@@ -42,10 +43,12 @@ struct Forward {
   T* gates;                // (R, K H) or null where nothing is learned
   T* h_last;               // (B, H)
   T* c_last;               // (B, H), lstm alone
+  T* c_starts;             // (rows of the segments' first steps, H) or null: c before these steps, lstm alone
   int threads;
 };
 
-// The backward pass of a layer with all its products. Gradients that are null are not computed.
+// The backward pass of a layer with all its products. Gradients that are null are not computed. Where a cell has gates
+// and they were not kept, they are computed again, one segment of the walk after the other.
 template <class T>
 struct Backward {
   Walk walk;
@@ -56,9 +59,11 @@ struct Backward {
   const T* c0;             // (B, H), lstm alone
   const T* w_ih;           // (G H, I)
   const T* w_hh;           // (G H, H)
+  const T* b_ih;           // (G H) or null
+  const T* b_hh;           // (G H) or null
   const T* h;              // (R, H)
-  const T* c;              // (R, H), lstm alone
-  const T* gates;          // (R, K H)
+  const T* c;              // (R, H), lstm alone; `c_starts` where there are no gates
+  const T* gates;          // (R, K H) or null
   const T* grad_h;         // (R, H) or null where all are zero
   const T* grad_h_last;    // (B, H) or null, the same
   const T* grad_c_last;    // (B, H) or null, the same

@@ -22,7 +22,7 @@ class Layer {
     const int64_t sizes[1] = {streams_};
     const longspan::Forward<T> problem{{1, streams_, sizes, false}, input_, hidden_, x, h_.data(), c_.data(),
                                        nullptr, nullptr, nullptr, nullptr, next_.data(), nullptr, nullptr,
-                                       last_.data(), c_.data(), 1};
+                                       last_.data(), c_.data(), nullptr, 1};
     forward(problem, weights_);
     std::swap(h_, next_);
     return h_.data();

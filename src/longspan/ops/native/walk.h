@@ -19,6 +19,7 @@ class Rows {
     for (int64_t step = 0; step < walk.steps; ++step) {
       offsets_[step + 1] = offsets_[step] + walk.sizes[step];
       std::fill(lengths_.begin(), lengths_.begin() + walk.sizes[step], step + 1);
+      if (starts_segment(step)) starts_.push_back(starts_.back() + walk.sizes[step]);
     }
   }
 
@@ -29,6 +30,10 @@ class Rows {
 
   // The same, counted in the order in which the walk goes.
   int64_t walked(int64_t step, int64_t sequence) const { return offsets_[step] + sequence; }
+
+  // Whether a segment other than the first begins with a step, and the row that the state before it is kept in.
+  bool starts_segment(int64_t step) const { return walk_.segment > 0 && step > 0 && step % walk_.segment == 0; }
+  int64_t start(int64_t step, int64_t sequence) const { return starts_[step / walk_.segment - 1] + sequence; }
 
   int64_t count() const { return offsets_.back(); }
   int64_t length(int64_t sequence) const { return lengths_[sequence]; }
@@ -55,6 +60,7 @@ class Rows {
   longspan::Walk walk_;
   Buffer<int64_t> offsets_;
   Buffer<int64_t> lengths_;
+  Buffer<int64_t> starts_{0};
 };
 
 // Call `work(part, first, last)` for slices of the batch, numbered from 0, each in a thread.
