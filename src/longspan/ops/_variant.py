@@ -7,6 +7,7 @@ are those of `longspan.ops.lstm_step`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import torch
@@ -54,10 +55,14 @@ class _Given(NamedTuple):
     @property
     def parts(self) -> list[Any]:
         """What makes it a variant, in the order of the kernel."""
-        return [getattr(self, name) for name in _PARTS]
+        return list(self[_FIRST_PART:_TENSORS])
 
 
 _PARTS = ("w_hr", "w_ch", "ln_ih", "ln_hh", "ln_c", "bias_ln_c", "mask", "zone_h", "zone_c")
+_LEARNED_PARTS = 6  # of them, those up to the mask
+_GIVEN = len(_Given._fields)
+_FIRST_PART = _Given._fields.index(_PARTS[0])
+_TENSORS = _FIRST_PART + len(_PARTS)
 _SCHEMA = (
     "Tensor rows, Tensor batch_sizes, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh,"
     + "".join(f" Tensor? {name}," for name in _PARTS)
@@ -90,6 +95,9 @@ class _Gradients(NamedTuple):
     ln_hh: Tensor
     ln_c: Tensor
     bias_ln_c: Tensor
+
+
+_NOT_OF_PRODUCTS = _Gradients._fields.index("w_hr")  # the gradient that torch computes and not the kernel
 
 
 def run_variant(
@@ -144,8 +152,8 @@ def _room(given: _Given, *, large: Callable[..., Tensor] = Tensor.new_empty) -> 
     normal = large(given.rows, count, 2 * kept) if normalised else new(0)
     return _Outputs(
         output=new(*given.rows.shape[:-1], given.h0.shape[1]),
-        h=new(given.h0.shape),
-        c=new(given.c0.shape),
+        h=new(*given.h0.shape),
+        c=new(*given.c0.shape),
         cells=large(given.rows, count, given.hidden) if given.keep else new(0),
         gates=gates,
         normal=normal,
@@ -157,7 +165,7 @@ def _problem(given: _Given) -> tuple[tuple[Any, ...], list[Any]]:
     """Return the arguments that say what variant and walk it is, and what must live while the kernel runs."""
     alive = [*contiguous(*given.parts), given.batch_sizes.contiguous()]
     walk = len(given.batch_sizes), len(given.h0), address(alive[-1]), given.reverse
-    parts = [address(part) for part in alive[:-1]]
+    parts = [*map(address, alive[:-1])]
     return (given.gates, given.h0.shape[1], parts, given.share_h, given.share_c, *walk), alive
 
 
@@ -166,34 +174,29 @@ def _forward(*arguments: Any) -> tuple[Tensor, ...]:
     room = _room(given, large=pooled)
     problem, _alive = _problem(given)
     tensors = contiguous(given.rows, given.h0, given.c0, given.w_ih, given.w_hh, given.b_ih, given.b_hh)
-    places = [address(tensor) for tensor in (room.output, *room[1:])]
     sizes = given.rows.shape[-1], given.hidden
     kernel = kernel_of("forward_variant", given.rows.dtype)
-    kernel(*problem, *sizes, [address(tensor) for tensor in tensors], places, torch.get_num_threads())
+    kernel(*problem, *sizes, [*map(address, tensors)], [*map(address, room)], torch.get_num_threads())
     return tuple(room)
 
 
 def _backward(
     grad_output: Tensor | None, grad_h: Tensor | None, grad_c: Tensor | None, *rest: Any
 ) -> tuple[Tensor, ...]:
-    given, kept, of_rows = _Given(*rest[: len(_Given._fields)]), _Outputs(*rest[len(_Given._fields) : -1]), rest[-1]
+    given, kept, of_rows = _Given(*rest[:_GIVEN]), _Outputs(*rest[_GIVEN:-1]), rest[-1]
     problem, _alive = _problem(given)
-    new, (count, hidden), threads = given.rows.new_empty, kept.cells.shape, torch.get_num_threads()
-    projected, sizes_of_small = given.w_hr is not None, _small(given)
-    small = new(threads, sum(sizes_of_small.values())).zero_()
-    of_output, unprojected = (new((count, size) if projected else (0,)) for size in (given.h0.shape[1], hidden))
+    new, (count, hidden), projected = given.rows.new_empty, kept.cells.shape, given.w_hr is not None
+    of_output = new(count, given.h0.shape[1]) if projected else None
+    unprojected = new(count, hidden) if projected else None
     found = _room_of_gradients(given, of_rows)
     tensors = contiguous(
         given.rows, given.h0, given.c0, given.w_ih, given.w_hh, *kept[:1], *kept[3:], grad_output, grad_h, grad_c
     )
-    room = (*found[:6], of_output, unprojected, small)
+    room = (*found[:_NOT_OF_PRODUCTS], *found[_NOT_OF_PRODUCTS + 1 :], of_output, unprojected)
     kernel = kernel_of("backward_variant", given.rows.dtype)
     sizes = given.rows.shape[-1], hidden
-    kernel(*problem, *sizes, [address(tensor) for tensor in tensors], [address(part) for part in room], threads)
-    for name, part in zip(sizes_of_small, torch.split(small, [*sizes_of_small.values()], dim=1), strict=True):
-        if getattr(given, name) is not None:
-            torch.sum(part, 0, out=getattr(found, name))
-    if projected:
+    kernel(*problem, *sizes, [*map(address, tensors)], [*map(address, room)], torch.get_num_threads())
+    if of_output is not None:
         with full_precision(given.rows.device):
             torch.mm(of_output.T, unprojected, out=found.w_hr)
     return found
@@ -204,48 +207,29 @@ def _shapes(*arguments: Any) -> tuple[Tensor, ...]:
 
 
 def _shapes_backward(*arguments: Any) -> tuple[Tensor, ...]:
-    return _room_of_gradients(_Given(*arguments[3 : 3 + len(_Given._fields)]), arguments[-1])
-
-
-def _small(given: _Given) -> dict[str, int]:
-    """Return the weights that are as long as a row, in the order of the kernel, with their sizes."""
-    blocks, hidden = given.gates * given.hidden, given.hidden
-    return {"w_ch": blocks - hidden, "ln_ih": blocks, "ln_hh": blocks, "ln_c": hidden, "bias_ln_c": hidden}
+    return _room_of_gradients(_Given(*arguments[3 : 3 + _GIVEN]), arguments[-1])
 
 
 def _room_of_gradients(given: _Given, of_rows: bool) -> _Gradients:
     """Return room for the gradients; what is not asked for is empty."""
     new = given.rows.new_empty
-
-    def like(part: Tensor | None) -> Tensor:
-        return new((0,) if part is None else part.shape)
-
-    return _Gradients(
-        rows=new(given.rows.shape if of_rows else (0,)),
-        h0=new(given.h0.shape),
-        c0=new(given.c0.shape),
-        w_ih=new(given.w_ih.shape),
-        w_hh=new(given.w_hh.shape),
-        bias=like(given.b_ih),
-        w_hr=like(given.w_hr),
-        **{name: like(getattr(given, name)) for name in _small(given)},
-    )
+    learned = (given.h0, given.c0, given.w_ih, given.w_hh, given.b_ih, *given.parts[:_LEARNED_PARTS])
+    of_learned = (new(0) if tensor is None else new(*tensor.shape) for tensor in learned)
+    return _Gradients(new(*given.rows.shape) if of_rows else new(0), *of_learned)
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    given = _Given(*inputs)
-    ctx.tensors = [name for name, value in given._asdict().items() if isinstance(value, Tensor)]
-    ctx.rest = {name: value for name, value in given._asdict().items() if not isinstance(value, Tensor)}
-    ctx.save_for_backward(*(getattr(given, name) for name in ctx.tensors), *output)
+    ctx.save_for_backward(*inputs[:_TENSORS], *output)
+    ctx.rest = inputs[_TENSORS:]
     ctx.set_materialize_grads(False)
 
 
 def _differentiate(backward: Run, ctx: Any, grads: tuple[Tensor | None, ...], wanted: tuple[bool, ...]) -> Gradients:
-    count, saved = len(ctx.tensors), ctx.saved_tensors
-    given = _Given(**dict(zip(ctx.tensors, saved[:count], strict=True)), **ctx.rest)
-    found = _Gradients(*backward(*grads[:3], *given, *saved[count:], wanted[0]))
-    by_name = found._asdict() | {"b_ih": found.bias, "b_hh": found.bias.clone()}
-    return tuple(by_name.get(name) if want else None for name, want in zip(_Given._fields, wanted, strict=True))
+    saved = ctx.saved_tensors
+    given = (*saved[:_TENSORS], *ctx.rest)
+    rows, h0, c0, w_ih, w_hh, bias, *of_parts = backward(*grads[:3], *given, *saved[_TENSORS:], wanted[0])
+    found = (rows, None, h0, c0, w_ih, w_hh, bias, bias.clone(), *of_parts)
+    return tuple(grad if want else None for grad, want in zip_longest(found, wanted))
 
 
 def _operator() -> Operator:

@@ -168,16 +168,18 @@ void forward_variant(int gates, int64_t output, const Places& parts, double shar
 template <class T>
 void backward_variant(int gates, int64_t output, const Places& parts, double share_h, double share_c, int64_t steps,
                       int64_t batch, uintptr_t sizes, bool reverse, int64_t input, int64_t hidden,
-                      const std::array<uintptr_t, 13>& given, const std::array<uintptr_t, 9>& room, int threads) {
+                      const std::array<uintptr_t, 13>& given, const std::array<uintptr_t, 13>& room, int threads) {
   const auto& [x, h0, c0, w_ih, w_hh, h, c, kept, normal, norms, grad_h, grad_h_last, grad_c_last] = given;
-  const auto& [grad_x, grad_h0, grad_c0, grad_w_ih, grad_w_hh, grad_bias, grad_output, unprojected, small] = room;
+  const auto& [grad_x, grad_h0, grad_c0, grad_w_ih, grad_w_hh, grad_bias, grad_w_ch, grad_ln_ih, grad_ln_hh, grad_ln_c,
+               grad_bias_ln_c, grad_output, unprojected] = room;
   const longspan::VariantBackward<T> problem{
       {{steps, batch, at<const int64_t>(sizes), reverse}, input, hidden, at<const T>(x), at<const T>(h0),
        at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), nullptr, nullptr, at<const T>(h), at<const T>(c), at<const T>(kept),
        at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_x), at<T>(grad_h0),
        at<T>(grad_c0), at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_bias), nullptr, usable_threads(threads)},
       variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(norms),
-      at<T>(grad_output), at<T>(unprojected), at<T>(small)};
+      at<T>(grad_output), at<T>(unprojected), at<T>(grad_w_ch), at<T>(grad_ln_ih), at<T>(grad_ln_hh), at<T>(grad_ln_c),
+      at<T>(grad_bias_ln_c)};
   if constexpr (sizeof(T) == 4) {
     chosen.load()->backward_variant_float(problem);
   } else {

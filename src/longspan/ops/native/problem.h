@@ -116,7 +116,7 @@ struct VariantBackward {
   const T* norms;
   T* grad_output;          // (R, P): gradient of the projected output before zoneout; with a projection
   T* unprojected;          // (R, H): what was projected; with a projection
-  T* grad_small;           // (parts, (3 G + 1) H): gradients of w_ch, ln_ih, ln_hh, ln_c, bias_ln_c
+  T *grad_w_ch, *grad_ln_ih, *grad_ln_hh, *grad_ln_c, *grad_bias_ln_c;  // each null where it is not wanted
 };
 
 // Whole numbers as wide as a number, for the step in which something was.

@@ -23,10 +23,10 @@ struct VariantCell {
 
 // Call `work(unit, count)` for each vector of `size` units.
 template <class T, class Work>
-inline void for_units(int64_t size, Work work) {
-  for (int64_t unit = 0; unit < size; unit += kLanes<T>) {
-    work(unit, static_cast<int>(std::min<int64_t>(kLanes<T>, size - unit)));
-  }
+inline __attribute__((always_inline)) void for_units(int64_t size, Work work) {
+  int64_t unit = 0;
+  for (; unit + kLanes<T> <= size; unit += kLanes<T>) work(unit, kLanes<T>);
+  if (unit < size) work(unit, static_cast<int>(size - unit));
 }
 
 // Call `work(height, first)`, with the height as a type, for the highest tiles there are, and then for single rows.
@@ -34,6 +34,7 @@ template <class T, class Work>
 inline void for_few_tiles(int64_t rows, Work work) {
   int64_t first = 0;
   for (; first + kTileRows<T> <= rows; first += kTileRows<T>) work(std::integral_constant<int, kTileRows<T>>{}, first);
+  for (; first + 2 <= rows; first += 2) work(std::integral_constant<int, 2>{}, first);
   for (; first < rows; ++first) work(std::integral_constant<int, 1>{}, first);
 }
 

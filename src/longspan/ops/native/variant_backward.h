@@ -24,11 +24,36 @@ struct VariantBack {
   const uint8_t* zone_c;
 };
 
-// Where a thread sums up the gradients of the weights that are as long as a row.
+// Where a thread sums up the gradients of the weights that are as long as a row, with G gates.
 template <class T>
 struct SmallGradients {
+  SmallGradients(T* at, int64_t gates, int64_t hidden)
+      : w_ch(at), ln_ih(w_ch + (gates - 1) * hidden), ln_hh(ln_ih + gates * hidden), ln_c(ln_hh + gates * hidden),
+        bias_ln_c(ln_c + hidden) {}
+
+  static int64_t size(int64_t gates, int64_t hidden) { return (3 * gates + 1) * hidden; }
+
   T *w_ch, *ln_ih, *ln_hh, *ln_c, *bias_ln_c;
 };
+
+// The sums of all threads, `apart` numbers from each other, for those that are wanted.
+template <class T>
+void gather_small(const longspan::VariantBackward<T>& problem, const Buffer<T>& small, int64_t gates) {
+  const int64_t hidden = problem.plain.hidden, apart = SmallGradients<T>::size(gates, hidden);
+  const T* from = small.data();
+  const auto take = [&](T* to, int64_t size) {
+    for (int64_t at = 0; to != nullptr && at < size; ++at) {
+      to[at] = 0;
+      for (const T* part = from; part < small.data() + small.size(); part += apart) to[at] += part[at];
+    }
+    from += size;
+  };
+  take(problem.grad_w_ch, (gates - 1) * hidden);
+  take(problem.grad_ln_ih, gates * hidden);
+  take(problem.grad_ln_hh, gates * hidden);
+  take(problem.grad_ln_c, hidden);
+  take(problem.grad_bias_ln_c, hidden);
+}
 
 template <class T>
 inline void add(T* to, Vector<T> values, int count) {
@@ -68,10 +93,10 @@ template <class T, class Cell>
 class VariantBackwardSlice {
  public:
   VariantBackwardSlice(const longspan::VariantBackward<T>& problem, const Rows& rows,
-                       const VariantBackwardWeights<T, Cell>& weights, VariantProducts<T, Cell>& products, int part,
-                       int64_t first, int64_t last)
+                       const VariantBackwardWeights<T, Cell>& weights, VariantProducts<T, Cell>& products,
+                       const SmallGradients<T>& small, int64_t first, int64_t last)
       : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights), products_(products),
-        small_(small_of(part)), first_(first), last_(last), back_(last - first), sources_(last - first),
+        small_(small), first_(first), last_(last), back_(last - first), sources_(last - first),
         zoned_(longspan::zoned(v_)), outputs_(v_.w_hr == nullptr ? (last - first) * v_.output : 0),
         cells_(v_.w_hr == nullptr ? 0 : (last - first) * p_.hidden),
         grad_c_(v_.ln_c == nullptr ? 0 : kTileRows<T> * p_.hidden), grad_o_(grad_c_.size()),
@@ -99,13 +124,6 @@ class VariantBackwardSlice {
   }
 
  private:
-  SmallGradients<T> small_of(int part) const {
-    const int64_t hidden = p_.hidden, gains = Cell::gates * hidden;
-    T* const w_ch = problem_.grad_small + part * (3 * Cell::gates + 1) * hidden;
-    T* const ln_ih = w_ch + gains - hidden;
-    return {w_ch, ln_ih, ln_ih + gains, ln_ih + 2 * gains, ln_ih + 2 * gains + hidden};
-  }
-
   // The carried gradients lie where those of the initial state will: a sequence that has ended is left alone.
   void begin() {
     const int64_t count = last_ - first_;
@@ -379,10 +397,14 @@ void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   const int parts = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(p.threads, p.walk.batch)));
   std::deque<VariantProducts<T, Cell>> products;
   for (int part = 0; part < parts; ++part) products.emplace_back(problem, weights, p.walk.batch);
+  const int64_t of_a_part = SmallGradients<T>::size(Cell::gates, p.hidden);
+  Buffer<T> small(parts * of_a_part, T(0));
   for_numbered_slices(rows, p.walk.batch, p.threads, [&](int part, int64_t first, int64_t last) {
-    VariantBackwardSlice<T, Cell>(problem, rows, weights, products[part], part, first, last).walk();
+    const SmallGradients<T> own(small.data() + part * of_a_part, Cell::gates, p.hidden);
+    VariantBackwardSlice<T, Cell>(problem, rows, weights, products[part], own, first, last).walk();
   });
   VariantProducts<T, Cell>::unpack(products);
+  gather_small(problem, small, Cell::gates);
 }
 
 template <class T>
