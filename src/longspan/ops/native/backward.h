@@ -215,13 +215,12 @@ class BackwardWalk {
   }
 
   void gates(const RowBack<T>& row, int64_t number) {
-    for (int64_t u = begin_; u < end_; u += kLanes<T>) {
-      const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - u));
+    for_units<T>(begin_, end_, [&](int64_t u, int count) {
       const RowBack<T> at{row.c_before + u, row.c + u, row.h_before + u, row.h + u, row.gates + u,
                           row.grad_h == nullptr ? nullptr : row.grad_h + u, row.carried_h + u, row.carried_c + u};
       Gradient<Cell>::template gates<T>(at, p_.hidden, count, slice_.grads.at_unit(number, u),
                                         Cell::units * kLanes<T>);
-    }
+    });
   }
 
   template <int Height>
@@ -231,13 +230,11 @@ class BackwardWalk {
     const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks_);
     slice_.grads.template multiply_rows<typename Cell::FromHidden>(tile, number, weights);
     for (int r = 0; r < Height; ++r) {
-      for (int j = 0; j < Columns; ++j) {
-        const int64_t unit = block * kAcross + j * kLanes<T>;
-        if (unit >= p_.hidden) break;
-        const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
-        T* carried = back_[first + r].carried_h + unit;
-        store(carried, load(carried, count) + tile.sums[r][j], count);
-      }
+      T* const carried = back_[first + r].carried_h;
+      const int64_t begin = block * kAcross;
+      for_units<T>(begin, std::min(begin + kAcross, p_.hidden), [&](int64_t unit, int count) {
+        store(carried + unit, load(carried + unit, count) + tile.sums[r][(unit - begin) / kLanes<T>], count);
+      });
     }
   }
 

@@ -92,12 +92,11 @@ class Segment {
   void cell_state(int64_t step, int64_t n) {
     const T *const gates = this->gates(step, n), *const before = c_before(step, n);
     T* const to = room_.c.data() + place(step, n) * p_.hidden;
-    for (int64_t u = begin_; u < end_; u += kLanes<T>) {
-      const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - u));
+    for_units<T>(begin_, end_, [&](int64_t u, int count) {
       const Vector<T> i = load(gates + u, count), f = load(gates + p_.hidden + u, count);
       const Vector<T> g = load(gates + 2 * p_.hidden + u, count);
       store(to + u, Lstm::new_cell_state<T>(i, f, g, load(before + u, count)), count);
-    }
+    });
   }
 
   const longspan::Backward<T>& p_;

@@ -65,6 +65,15 @@ struct Exact {
   const T* see(const T* row, int64_t) { return row; }
 };
 
+// Call `work(unit, count)` for the vectors that cover the units [begin, end): as wide as a vector is, but for the last.
+// With the width in two places the compiler leaves the masks out of the first.
+template <class T, class Work>
+inline __attribute__((always_inline)) void for_units(int64_t begin, int64_t end, Work work) {
+  int64_t unit = begin;
+  for (; unit + kLanes<T> <= end; unit += kLanes<T>) work(unit, kLanes<T>);
+  if (unit < end) work(unit, static_cast<int>(end - unit));
+}
+
 // Call `work(height, first)`, with the height as a type, for tiles that cover `rows` rows.
 template <int Most, class Work>
 inline void for_tiles(int64_t rows, Work work) {

@@ -21,14 +21,6 @@ struct VariantCell {
   using FromHidden = FromInput;
 };
 
-// Call `work(unit, count)` for each vector of `size` units.
-template <class T, class Work>
-inline __attribute__((always_inline)) void for_units(int64_t size, Work work) {
-  int64_t unit = 0;
-  for (; unit + kLanes<T> <= size; unit += kLanes<T>) work(unit, kLanes<T>);
-  if (unit < size) work(unit, static_cast<int>(size - unit));
-}
-
 // Call `work(height, first)`, with the height as a type, for the highest tiles there are, and then for single rows.
 template <class T, class Work>
 inline void for_few_tiles(int64_t rows, Work work) {
@@ -54,12 +46,12 @@ struct Normals {
     Vector<T> sums[Height], squares[Height];
     clear(sums);
     clear(squares);
-    for_units<T>(size, [&](int64_t unit, int count) {
+    for_units<T>(0, size, [&](int64_t unit, int count) {
 #pragma GCC unroll 16
       for (int r = 0; r < Height; ++r) sums[r] += value(r, unit, count);
     });
     for (int r = 0; r < Height; ++r) mean[r] = total<T>(sums[r]) / size;
-    for_units<T>(size, [&](int64_t unit, int count) {
+    for_units<T>(0, size, [&](int64_t unit, int count) {
 #pragma GCC unroll 16
       for (int r = 0; r < Height; ++r) {
         const Vector<T> centred = first_lanes<T>(value(r, unit, count) - mean[r], count);
@@ -237,7 +229,7 @@ class VariantSlice {
       rows[r].norms[kScaleOfX] = by_x.scale[r];
       rows[r].norms[kScaleOfH] = by_h.scale[r];
     }
-    for_units<T>(p_.hidden, [&](int64_t unit, int count) {
+    for_units<T>(0, p_.hidden, [&](int64_t unit, int count) {
       Tile<T, Height, Cell::sums> tile;
       for (int r = 0; r < Height; ++r) begin(tile.sums[r], unit / kLanes<T>);
       for (int j = 0; j < Cell::sums; ++j) {
@@ -301,7 +293,7 @@ class VariantSlice {
       rows[r].norms[kMeanOfC] = normals.mean[r];
       rows[r].norms[kScaleOfC] = normals.scale[r];
     }
-    for_units<T>(p_.hidden, [&](int64_t unit, int count) {
+    for_units<T>(0, p_.hidden, [&](int64_t unit, int count) {
       const Vector<T> gain = load(v_.ln_c + unit, count);
       const Vector<T> bias = v_.bias_ln_c == nullptr ? Vector<T>{} : load(v_.bias_ln_c + unit, count);
       for (int r = 0; r < Height; ++r) {
@@ -323,7 +315,7 @@ class VariantSlice {
   void zone_out(int64_t n) {
     const VariantRow<T>& row = row_[n];
     const T* from = v_.w_hr == nullptr ? row.output : projected_.data() + n * v_.output;
-    for_units<T>(v_.output, [&](int64_t unit, int count) {
+    for_units<T>(0, v_.output, [&](int64_t unit, int count) {
       const Vector<T> kept = share_of(row.zone_h, v_.share_h, unit, count);
       store(row.h + unit, kept * load(row.h_before + unit, count) + (1 - kept) * load(from + unit, count), count);
     });

@@ -174,7 +174,7 @@ class VariantBackwardSlice {
   }
 
   void unzone(const VariantBack<T>& row) {
-    for_units<T>(v_.output, [&](int64_t unit, int count) {
+    for_units<T>(0, v_.output, [&](int64_t unit, int count) {
       Vector<T> dh = load(row.carried_h + unit, count);
       if (row.grad_h != nullptr) dh += load(row.grad_h + unit, count);
       const Vector<T> kept = share_of(row.zone_h, v_.share_h, unit, count);
@@ -188,7 +188,7 @@ class VariantBackwardSlice {
   void cells(const VariantBack<T>* rows, int64_t number) {
     Denormal<T, Height> of_c;
     if (v_.ln_c != nullptr) output_normalised(rows, of_c);
-    for_units<T>(p_.hidden, [&](int64_t unit, int count) {
+    for_units<T>(0, p_.hidden, [&](int64_t unit, int count) {
       Vector<T> biases[Cell::sums]{};
       for (int r = 0; r < Height; ++r) {
         Vector<T> grads[Cell::sums];
@@ -248,7 +248,7 @@ class VariantBackwardSlice {
   // The same of whole rows, where the output is o * tanh(LN(c)): gradients of a_o, and of LN(c).
   template <int Height>
   void output_normalised(const VariantBack<T>* rows, Denormal<T, Height>& of_c) {
-    for_units<T>(p_.hidden, [&](int64_t unit, int count) {
+    for_units<T>(0, p_.hidden, [&](int64_t unit, int count) {
       const Vector<T> gain = load(v_.ln_c + unit, count);
       const Vector<T> bias = v_.bias_ln_c == nullptr ? Vector<T>{} : load(v_.bias_ln_c + unit, count);
       Vector<T> gains{}, biases{};
@@ -318,7 +318,7 @@ class VariantBackwardSlice {
       scales[r] = rows[r].norms[scale];
     }
     Denormal<T, Height> of_sums;
-    for_units<T>(all, [&](int64_t at, int count) {
+    for_units<T>(0, all, [&](int64_t at, int count) {
       const Vector<T> gain = load(gains + at, count);
       Vector<T> of_gain{};
       for (int r = 0; r < Height; ++r) {
@@ -329,7 +329,7 @@ class VariantBackwardSlice {
       add(of_gains + at, of_gain, count);
     });
     of_sums.finish(all);
-    for_units<T>(hidden, [&](int64_t unit, int count) {
+    for_units<T>(0, hidden, [&](int64_t unit, int count) {
       for (int j = 0; j < Cell::sums; ++j) {
         const int64_t at = j * hidden + unit;
         const Vector<T> gain = load(gains + at, count);
