@@ -62,46 +62,43 @@ class ConvStem(nn.Module):
 
     def forward(self, input: PackedSequence) -> PackedSequence:
         """Return the steps that the stem makes, `channels` features each, packed in the same order."""
-        packed = input._replace(sorted_indices=None, unsorted_indices=None)
+        rows, grid = input.data, _Grid(input.batch_sizes, input.data.device)
         for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
-            packed = self._block(packed, convolution, cast(nn.BatchNorm1d, norm), stride)
-        return input._replace(data=packed.data, batch_sizes=packed.batch_sizes)
-
-    def _block(
-        self, packed: PackedSequence, convolution: nn.Module, norm: nn.BatchNorm1d, stride: int
-    ) -> PackedSequence:
-        sizes = packed.batch_sizes
-        steps = convolution(_padded(packed.data, sizes).transpose(1, 2))
-        rows = F.relu(_batch_norm(_rows(steps.transpose(1, 2), sizes), norm))
-        if stride == 1:
-            return PackedSequence(rows, sizes)
-        # Relu leaves nothing below the zeros beyond the end of a sequence.
-        steps = _padded(rows, sizes).transpose(1, 2)
-        steps = F.max_pool1d(steps, min(stride, steps.shape[-1]), ceil_mode=True)
-        sizes = _batch_sizes(-(-sequence_lengths(sizes) // stride))
-        return PackedSequence(_rows(steps.transpose(1, 2), sizes), sizes)
+            steps = convolution(grid.padded(rows).transpose(1, 2))
+            rows = F.relu(_batch_norm(grid.rows(steps.transpose(1, 2)), cast(nn.BatchNorm1d, norm)))
+            if stride > 1:
+                # Relu leaves nothing below the zeros beyond the end of a sequence.
+                steps = grid.padded(rows).transpose(1, 2)
+                steps = F.max_pool1d(steps, min(stride, steps.shape[-1]), ceil_mode=True)
+                grid = _Grid(_batch_sizes(-(-sequence_lengths(grid.batch_sizes) // stride)), rows.device)
+                rows = grid.rows(steps.transpose(1, 2))
+        return input._replace(data=rows, batch_sizes=grid.batch_sizes)
 
 
-def _padded(rows: Tensor, batch_sizes: Tensor) -> Tensor:
-    """Return (B, T, features), zero beyond the end of each sequence."""
-    steps, batch = len(batch_sizes), int(batch_sizes[0])
-    if is_dense(batch_sizes):
-        return rows.view(steps, batch, -1).transpose(0, 1)
-    return cast(Tensor, _Put.apply(rows, _places(batch_sizes, rows.device), batch * steps)).view(batch, steps, -1)  # type: ignore[no-untyped-call]
+class _Grid:
+    """Packed rows as a padded block and back, with the index that both take made once."""
 
+    def __init__(self, batch_sizes: Tensor, device: torch.device) -> None:
+        self.batch_sizes = batch_sizes
+        self.steps, self.batch = len(batch_sizes), int(batch_sizes[0])
+        self._places: Tensor | None = None  # of each packed row in the rows of the block
+        if not is_dense(batch_sizes):
+            step, sequence, _ = row_index(batch_sizes)
+            self._places = (sequence * self.steps + step).to(device)
 
-def _rows(block: Tensor, batch_sizes: Tensor) -> Tensor:
-    """Return the packed rows of (B, T, features)."""
-    if is_dense(batch_sizes):
-        return block.transpose(0, 1).reshape(-1, block.shape[-1])
-    flat = block.reshape(-1, block.shape[-1])
-    return cast(Tensor, _Take.apply(flat, _places(batch_sizes, block.device)))  # type: ignore[no-untyped-call]
+    def padded(self, rows: Tensor) -> Tensor:
+        """Return (B, T, features), zero beyond the end of each sequence."""
+        if self._places is None:
+            return rows.view(self.steps, self.batch, -1).transpose(0, 1)
+        block: Tensor = _Put.apply(rows, self._places, self.batch * self.steps)  # type: ignore[no-untyped-call]
+        return block.view(self.batch, self.steps, -1)
 
-
-def _places(batch_sizes: Tensor, device: torch.device) -> Tensor:
-    """Return where in the rows of a padded (B, T) block each packed row is."""
-    step, sequence, _ = row_index(batch_sizes)
-    return (sequence * len(batch_sizes) + step).to(device)
+    def rows(self, block: Tensor) -> Tensor:
+        """Return the packed rows of (B, T, features)."""
+        if self._places is None:
+            return block.transpose(0, 1).reshape(-1, block.shape[-1])
+        rows: Tensor = _Take.apply(block.reshape(-1, block.shape[-1]), self._places)  # type: ignore[no-untyped-call]
+        return rows
 
 
 class _Take(torch.autograd.Function):
