@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import pytest
@@ -220,6 +221,30 @@ def test_comparison_notices_swapped_peepholes() -> None:
     w_ch = problem.weights["w_ch"]
     problem.weights["w_ch"] = w_ch.view(3, 6)[[1, 0, 2]].reshape(-1)
     assert error(values_and_gradients(problem, reverse=False, trace=False), expected) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [Parts(peephole=True), Parts(coupled=True, peephole=True, zoneout="mask"), Parts(mask=True, zoneout="share"), ALL],
+    ids=["peephole", "coupled", "masked", "all"],
+)
+def test_threads_that_share_the_units_of_one_sequence(parts: Parts) -> None:
+    problem = draw(parts, [150], 3, 70)
+    expected = values_and_gradients(problem, reverse=False, trace=True)
+    threads_before, set_before = torch.get_num_threads(), str(_native.instruction_set())
+    try:
+        for name in _native.instruction_sets():
+            _native.use(name)
+            found = []
+            for threads in (1, 2, 5):
+                torch.set_num_threads(threads)
+                found.append(values_and_gradients(problem, reverse=False, trace=False))
+                assert error(found[-1], expected) <= WITHIN[torch.float64]
+            for ours, theirs in itertools.product(found[1:], found[:1]):
+                assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+    finally:
+        torch.set_num_threads(threads_before)
+        _native.use(set_before)
 
 
 @pytest.mark.parametrize("parts", [ALL, Parts(coupled=True, peephole=True)], ids=["all", "coupled"])

@@ -49,6 +49,15 @@ struct ForwardSlice {
   int64_t first, last;
 };
 
+inline std::vector<ForwardSlice> cut(const Rows& rows, Plan plan) {
+  const auto cuts = rows.slices(plan.slices);
+  std::vector<ForwardSlice> slices;
+  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
+    slices.push_back({Team(plan.members), cuts[part], cuts[part + 1]});
+  }
+  return slices;
+}
+
 // One thread's part of a slice: its blocks of units.
 template <class T, class Cell, class Kind>
 class ForwardWalk {
@@ -225,11 +234,7 @@ void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell, K
   const int64_t hidden = problem.hidden;
   const Plan chosen = plan<T>(problem.walk.batch, blocks_of<Cell, T>(hidden),
                               Cell::gates * hidden * (problem.input + hidden), problem.threads);
-  const auto cuts = rows.slices(chosen.slices);
-  std::vector<ForwardSlice> slices;
-  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
-    slices.push_back({Team(chosen.members), cuts[part], cuts[part + 1]});
-  }
+  auto slices = cut(rows, chosen);
   for_teams(slices, [&](const ForwardSlice& slice, Member member) {
     ForwardWalk<T, Cell, Kind>(problem, rows, weights, slice, member).walk();
   });

@@ -12,6 +12,10 @@
 
 namespace LONGSPAN_ISA {
 
+// Units of which a thread of a team has a whole number of times: those of a tile of the gradient of h'.
+template <class T>
+inline constexpr int64_t kUnitsOfAShare = 2 * kLanes<T>;
+
 template <int Gates>
 struct VariantCell {
   static constexpr int gates = Gates, sums = Gates, units = 1;
@@ -105,26 +109,36 @@ struct VariantRow {
   const uint8_t* zone_c;
 };
 
+// How the work is shared: a step that needs whole rows of sums or of outputs has one thread for its slice.
+template <class T>
+Plan plan_of(const longspan::Walk& walk, const longspan::Variant<T>& v, int64_t input, int64_t hidden, int threads) {
+  const bool by_units = v.ln_hh == nullptr && v.ln_c == nullptr && v.w_hr == nullptr;
+  const int64_t shares = divide_up(hidden, kUnitsOfAShare<T>);
+  return plan<T>(walk.batch, by_units ? shares : 1, v.gates * hidden * (input + v.output), threads);
+}
+
+// One thread's part of a slice: its share of the units.
 template <class T, class Cell>
-class VariantSlice {
+class VariantWalk {
  public:
-  VariantSlice(const longspan::VariantForward<T>& problem, const Rows& rows, const VariantWeights<T>& weights,
-               int64_t first, int64_t last)
-      : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights), first_(first),
-        last_(last), row_(last - first), x_(last - first), recalled_(last - first), output_(last - first),
-        zoned_(longspan::zoned(v_)), normalised_(v_.ln_hh != nullptr),
-        masked_(v_.mask == nullptr ? 0 : (last - first) * v_.output),
-        sums_(normalised_ && problem.normal == nullptr ? (last - first) * 2 * Cell::gates * p_.hidden : 0),
-        c_new_(zoned_ ? (last - first) * p_.hidden : 0),
-        unprojected_(v_.w_hr != nullptr ? (last - first) * p_.hidden : zoned_ ? (last - first) * v_.output : 0),
-        projected_(v_.w_hr != nullptr && zoned_ ? (last - first) * v_.output : 0) {}
+  VariantWalk(const longspan::VariantForward<T>& problem, const Rows& rows, const VariantWeights<T>& weights,
+              const ForwardSlice& slice, Member member)
+      : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights),
+        first_(slice.first), last_(slice.last), member_(member), count_(last_ - first_), row_(count_), x_(count_),
+        recalled_(count_), output_(count_), zoned_(longspan::zoned(v_)), normalised_(v_.ln_hh != nullptr),
+        masked_(v_.mask == nullptr ? 0 : count_ * v_.output),
+        sums_(normalised_ && problem.normal == nullptr ? count_ * 2 * Cell::gates * p_.hidden : 0),
+        c_new_(zoned_ ? count_ * p_.hidden : 0),
+        unprojected_(v_.w_hr != nullptr ? count_ * p_.hidden : zoned_ ? count_ * v_.output : 0),
+        projected_(v_.w_hr != nullptr && zoned_ ? count_ * v_.output : 0) {}
 
   void walk() {
     for (int64_t step = 0; step < p_.walk.steps; ++step) {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) break;
       point_at(step, running);
-      for (int64_t block = 0; block < blocks_of<Cell, T>(p_.hidden); ++block) {
+      const int64_t blocks = blocks_of<Cell, T>(p_.hidden);
+      for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
         for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { gates<height.value>(block, row); });
       }
       for_few_tiles<T>(running, [&](auto height, int64_t row) {
@@ -133,7 +147,8 @@ class VariantSlice {
       });
       if (v_.w_hr != nullptr) project(running);
       for (int64_t n = 0; n < running && zoned_; ++n) zone_out(n);
-      keep_last(step, running);
+      member_.meet();
+      if (member_.is_first()) keep_last(step, running);
     }
   }
 
@@ -315,7 +330,8 @@ class VariantSlice {
   void zone_out(int64_t n) {
     const VariantRow<T>& row = row_[n];
     const T* from = v_.w_hr == nullptr ? row.output : projected_.data() + n * v_.output;
-    for_units<T>(0, v_.output, [&](int64_t unit, int count) {
+    const int64_t vectors = divide_up(v_.output, kLanes<T>), end = member_.end(vectors) * kLanes<T>;
+    for_units<T>(member_.begin(vectors) * kLanes<T>, std::min(end, v_.output), [&](int64_t unit, int count) {
       const Vector<T> kept = share_of(row.zone_h, v_.share_h, unit, count);
       store(row.h + unit, kept * load(row.h_before + unit, count) + (1 - kept) * load(from + unit, count), count);
     });
@@ -335,6 +351,8 @@ class VariantSlice {
   const Rows& rows_;
   const VariantWeights<T>& weights_;
   int64_t first_, last_;
+  Member member_;
+  int64_t count_;
   Buffer<VariantRow<T>> row_;
   Buffer<const T*> x_, recalled_, output_;
   bool zoned_, normalised_;
@@ -347,8 +365,10 @@ template <class T, class Cell>
 void forward_variant_of(const longspan::VariantForward<T>& problem) {
   const Rows rows(problem.plain.walk);
   const VariantWeights<T> weights = VariantWeights<T>::template pack<Cell>(problem);
-  for_slices(rows, problem.plain.walk.batch, problem.plain.threads, [&](int64_t first, int64_t last) {
-    VariantSlice<T, Cell>(problem, rows, weights, first, last).walk();
+  const longspan::Forward<T>& p = problem.plain;
+  auto slices = cut(rows, plan_of(p.walk, problem.variant, p.input, p.hidden, p.threads));
+  for_teams(slices, [&](const ForwardSlice& slice, Member member) {
+    VariantWalk<T, Cell>(problem, rows, weights, slice, member).walk();
   });
 }
 

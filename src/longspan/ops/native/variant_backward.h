@@ -89,41 +89,62 @@ struct Denormal {
   T mean[Height], along[Height];
 };
 
+// A slice of the batch, and what the threads that compute it share.
 template <class T, class Cell>
-class VariantBackwardSlice {
+struct VariantBackwardSlice {
+  Team team;
+  int64_t first, last;
+  VariantProducts<T, Cell> products;
+  SmallGradients<T> small;
+};
+
+// One thread's part of a slice: its share of the units.
+template <class T, class Cell>
+class VariantBackwardWalk {
  public:
-  VariantBackwardSlice(const longspan::VariantBackward<T>& problem, const Rows& rows,
-                       const VariantBackwardWeights<T, Cell>& weights, VariantProducts<T, Cell>& products,
-                       const SmallGradients<T>& small, int64_t first, int64_t last)
-      : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights), products_(products),
-        small_(small), first_(first), last_(last), back_(last - first), sources_(last - first),
-        zoned_(longspan::zoned(v_)), outputs_(v_.w_hr == nullptr ? (last - first) * v_.output : 0),
-        cells_(v_.w_hr == nullptr ? 0 : (last - first) * p_.hidden),
+  VariantBackwardWalk(const longspan::VariantBackward<T>& problem, const Rows& rows,
+                      const VariantBackwardWeights<T, Cell>& weights, VariantBackwardSlice<T, Cell>& slice,
+                      Member member)
+      : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights),
+        products_(slice.products), small_(slice.small), first_(slice.first), last_(slice.last), member_(member),
+        back_(last_ - first_), sources_(last_ - first_), zoned_(longspan::zoned(v_)),
+        outputs_(v_.w_hr == nullptr ? (last_ - first_) * v_.output : 0),
+        cells_(v_.w_hr == nullptr ? 0 : (last_ - first_) * p_.hidden),
         grad_c_(v_.ln_c == nullptr ? 0 : kTileRows<T> * p_.hidden), grad_o_(grad_c_.size()),
         grad_sums_(v_.ln_hh == nullptr ? 0 : kTileRows<T> * Cell::gates * p_.hidden),
         masked_(v_.mask == nullptr ? 0 : v_.output) {}
 
   void walk() {
-    begin();
+    if (member_.is_first()) begin();
+    member_.meet();
     int64_t used = 0;
     for (int64_t step = p_.walk.steps - 1; step >= 0; --step) {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) continue;
       if (used + running > products_.of_h.capacity()) {
-        products_.finish(used);
+        products_.finish(used, member_);
         used = 0;
       }
       point_at(step, running, used);
       for (int64_t n = 0; n < running; ++n) unzone(back_[n]);
       if (v_.w_hr != nullptr) unproject(running);
       for_few_tiles<T>(running, [&](auto height, int64_t n) { cells<height.value>(&back_[n], used + n); });
+      member_.meet();
       send_back(running, used);
       used += running;
     }
-    products_.finish(used);
+    products_.finish(used, member_);
   }
 
  private:
+  // This thread's of `size` units.
+  int64_t begin_of(int64_t size) const {
+    return member_.begin(divide_up(size, kUnitsOfAShare<T>)) * kUnitsOfAShare<T>;
+  }
+  int64_t end_of(int64_t size) const {
+    return std::min(member_.end(divide_up(size, kUnitsOfAShare<T>)) * kUnitsOfAShare<T>, size);
+  }
+
   // The carried gradients lie where those of the initial state will: a sequence that has ended is left alone.
   void begin() {
     const int64_t count = last_ - first_;
@@ -159,6 +180,7 @@ class VariantBackwardSlice {
       at.mask = v_.mask == nullptr ? nullptr : v_.mask + sequence * output;
       at.zone_h = v_.zone_h == nullptr ? nullptr : v_.zone_h + walked * output;
       at.zone_c = v_.zone_c == nullptr ? nullptr : v_.zone_c + walked * hidden;
+      if (n < member_.begin(running) || n >= member_.end(running)) continue;
       const T* h_before = step == 0 ? p_.h0 + sequence * output : p_.h + before * output;
       products_.h_before.put(used + n, recalled(h_before, at.mask));
       products_.x.put(used + n, p_.x + row * p_.input);
@@ -174,7 +196,7 @@ class VariantBackwardSlice {
   }
 
   void unzone(const VariantBack<T>& row) {
-    for_units<T>(0, v_.output, [&](int64_t unit, int count) {
+    for_units<T>(begin_of(v_.output), end_of(v_.output), [&](int64_t unit, int count) {
       Vector<T> dh = load(row.carried_h + unit, count);
       if (row.grad_h != nullptr) dh += load(row.grad_h + unit, count);
       const Vector<T> kept = share_of(row.zone_h, v_.share_h, unit, count);
@@ -188,7 +210,7 @@ class VariantBackwardSlice {
   void cells(const VariantBack<T>* rows, int64_t number) {
     Denormal<T, Height> of_c;
     if (v_.ln_c != nullptr) output_normalised(rows, of_c);
-    for_units<T>(0, p_.hidden, [&](int64_t unit, int count) {
+    for_units<T>(begin_of(p_.hidden), end_of(p_.hidden), [&](int64_t unit, int count) {
       Vector<T> biases[Cell::sums]{};
       for (int r = 0; r < Height; ++r) {
         Vector<T> grads[Cell::sums];
@@ -353,7 +375,7 @@ class VariantBackwardSlice {
   void send_back(int64_t running, int64_t used) {
     constexpr int across = VariantBackwardWeights<T, Cell>::kAcross;
     const int64_t blocks = divide_up(v_.output, across * kLanes<T>);
-    for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
       const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks);
       for_tiles<kTileRows<T>>(running, [&](auto height, int64_t first) {
         Tile<T, height.value, across> tile;
@@ -380,6 +402,7 @@ class VariantBackwardSlice {
   VariantProducts<T, Cell>& products_;
   SmallGradients<T> small_;
   int64_t first_, last_;
+  Member member_;
   Buffer<VariantBack<T>> back_;
   Buffer<const T*> sources_;
   bool zoned_;
@@ -394,16 +417,20 @@ void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   const longspan::Backward<T>& p = problem.plain;
   const Rows rows(p.walk);
   const VariantBackwardWeights<T, Cell> weights(problem);
-  const int parts = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(p.threads, p.walk.batch)));
-  std::deque<VariantProducts<T, Cell>> products;
-  for (int part = 0; part < parts; ++part) products.emplace_back(problem, weights, p.walk.batch);
-  const int64_t of_a_part = SmallGradients<T>::size(Cell::gates, p.hidden);
-  Buffer<T> small(parts * of_a_part, T(0));
-  for_numbered_slices(rows, p.walk.batch, p.threads, [&](int part, int64_t first, int64_t last) {
-    const SmallGradients<T> own(small.data() + part * of_a_part, Cell::gates, p.hidden);
-    VariantBackwardSlice<T, Cell>(problem, rows, weights, products[part], own, first, last).walk();
+  const Plan chosen = plan_of(p.walk, problem.variant, p.input, p.hidden, p.threads);
+  const auto cuts = rows.slices(chosen.slices);
+  const int64_t of_a_slice = SmallGradients<T>::size(Cell::gates, p.hidden);
+  Buffer<T> small((cuts.size() - 1) * of_a_slice, T(0));
+  std::deque<VariantBackwardSlice<T, Cell>> slices;
+  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
+    slices.push_back({Team(chosen.members), cuts[part], cuts[part + 1],
+                      VariantProducts<T, Cell>(problem, weights, cuts[part + 1] - cuts[part]),
+                      SmallGradients<T>(small.data() + part * of_a_slice, Cell::gates, p.hidden)});
+  }
+  for_teams(slices, [&](VariantBackwardSlice<T, Cell>& slice, Member member) {
+    VariantBackwardWalk<T, Cell>(problem, rows, weights, slice, member).walk();
   });
-  VariantProducts<T, Cell>::unpack(products);
+  VariantProducts<T, Cell>::unpack(slices);
   gather_small(problem, small, Cell::gates);
 }
 

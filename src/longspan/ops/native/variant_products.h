@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backward.h"
+#include "variant.h"
 
 namespace LONGSPAN_ISA {
 
@@ -17,7 +18,7 @@ struct VariantBackwardWeights {
                  ? Buffer<T>{}
                  : pack_backward<T, 4>(problem.variant.w_hr, problem.plain.hidden, problem.variant.output)) {}
 
-  static constexpr int kAcross = 4;  // vectors of a tile of the gradient of h'
+  static constexpr int kAcross = kUnitsOfAShare<T> / kLanes<T>;  // vectors of a tile of the gradient of h'
   Buffer<T> w_hh, w_ih, w_hr;
 };
 
@@ -33,30 +34,37 @@ class VariantProducts {
         grad_x(p_.grad_x == nullptr ? 0 : of_h.capacity()), w_ih(p_.hidden, x.depth()),
         w_hh(p_.hidden, h_before.depth()), bias(p_.hidden) {}
 
-  void finish(int64_t count) {
-    for (int64_t block = 0; block < of_h.blocks(); ++block) {
+  // The products of the rows so far. All members have to be there, and to stay until all are done.
+  void finish(int64_t count, Member& member) {
+    member.meet();
+    const int64_t blocks = of_h.blocks();
+    for (int64_t block = member.begin(blocks); block < member.end(blocks); ++block) {
       w_ih.add(block, of_x(), x, count);
       w_hh.add(block, of_h, h_before, count);
       if (!normalised_) bias.add(block, of_h, count);
     }
-    if (p_.grad_x == nullptr) return;
-    of_x().template multiply_to<typename Cell::FromInput>(grad_x.data(), weights_.w_ih, p_.input, 0, count);
+    if (p_.grad_x != nullptr) {
+      of_x().template multiply_to<typename Cell::FromInput>(grad_x.data(), weights_.w_ih, p_.input,
+                                                            member.begin(count), member.end(count));
+    }
+    member.meet();
   }
 
   // The gradients of all slices together, as torch has them.
-  static void unpack(const std::deque<VariantProducts>& slices) {
-    const longspan::Backward<T>& p = slices.front().p_;
+  template <class Slices>
+  static void unpack(const Slices& slices) {
+    const longspan::Backward<T>& p = slices.front().products.p_;
     std::vector<const decltype(w_ih)*> of_w_ih;
     std::vector<const decltype(w_hh)*> of_w_hh;
-    for (const VariantProducts& slice : slices) {
-      of_w_ih.push_back(&slice.w_ih);
-      of_w_hh.push_back(&slice.w_hh);
+    for (const auto& slice : slices) {
+      of_w_ih.push_back(&slice.products.w_ih);
+      of_w_hh.push_back(&slice.products.w_hh);
     }
     decltype(w_ih)::unpack(of_w_ih, p.grad_w_ih, p.threads);
     decltype(w_hh)::unpack(of_w_hh, p.grad_w_hh, p.threads);
     if (p.grad_b_ih == nullptr) return;
     std::fill_n(p.grad_b_ih, Cell::gates * p.hidden, T(0));
-    for (const VariantProducts& slice : slices) slice.bias.template unpack<typename Cell::FromInput>(p.grad_b_ih);
+    for (const auto& slice : slices) slice.products.bias.template unpack<typename Cell::FromInput>(p.grad_b_ih);
   }
 
  private:
