@@ -225,8 +225,15 @@ def test_comparison_notices_swapped_peepholes() -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [Parts(peephole=True), Parts(coupled=True, peephole=True, zoneout="mask"), Parts(mask=True, zoneout="share"), ALL],
-    ids=["peephole", "coupled", "masked", "all"],
+    [
+        Parts(peephole=True),
+        Parts(coupled=True, peephole=True, zoneout="mask"),
+        Parts(mask=True, zoneout="share"),
+        Parts(projection=40),
+        Parts(projection=40, peephole=True, mask=True, zoneout="mask"),
+        ALL,
+    ],
+    ids=["peephole", "coupled", "masked", "projected", "all but normalised", "all"],
 )
 def test_threads_that_share_the_units_of_one_sequence(parts: Parts) -> None:
     problem = draw(parts, [150], 3, 70)

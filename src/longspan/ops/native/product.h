@@ -2,33 +2,51 @@
 #pragma once
 
 #include "packing.h"
-#include "walk.h"
+#include "team.h"
 
 namespace LONGSPAN_ISA {
 
-// Products of `rows` rows and weights (size, depth) packed by `pack_rows`: calls `take(row, unit, sums, count)`.
+// Vectors of a tile, and units: of these each thread of a team has a whole number of times as many.
+inline constexpr int kVectorsOfAShare = 2;
+template <class T>
+inline constexpr int64_t kUnitsOfAShare = kVectorsOfAShare * kLanes<T>;
+
+// A thread's of `size` units.
+template <class T>
+struct Share {
+  Share(const Member& member, int64_t size)
+      : begin(member.begin(divide_up(size, kUnitsOfAShare<T>)) * kUnitsOfAShare<T>),
+        end(std::min(member.end(divide_up(size, kUnitsOfAShare<T>)) * kUnitsOfAShare<T>, size)) {}
+
+  int64_t begin, end;
+};
+
+// A share of the products of `rows` rows and weights (size, depth): calls `take(row, unit, sums, count)`. The weights are
+// packed by `pack_rows` or by `pack_backward`.
 template <class T, int Most, class Take>
-void multiply_rows(const T* const* rows, int64_t count, const T* weights, int64_t depth, int64_t size, Take take) {
-  constexpr int64_t columns = RnnTanh::units, width = columns * kLanes<T>;
-  for (int64_t block = 0; block < divide_up(size, width); ++block) {
+void multiply_rows(const T* const* rows, int64_t count, const T* weights, int64_t depth, Share<T> share, Take take) {
+  for (int64_t begin = share.begin; begin < share.end; begin += kUnitsOfAShare<T>) {
     for_tiles<Most>(count, [&](auto height, int64_t first) {
-      Tile<T, height.value, columns> tile;
+      Tile<T, height.value, kVectorsOfAShare> tile;
       tile.clear();
-      multiply<RnnTanh::FromHidden>(tile, rows + first, weights + block * depth * width, depth);
+      multiply<Ascending<kVectorsOfAShare>>(tile, rows + first, weights + begin * depth, depth);
       for (int r = 0; r < height.value; ++r) {
-        for (int j = 0; j < columns && block * width + j * kLanes<T> < size; ++j) {
-          const int64_t unit = block * width + j * kLanes<T>;
-          take(first + r, unit, tile.sums[r][j], static_cast<int>(std::min<int64_t>(kLanes<T>, size - unit)));
-        }
+        for_units<T>(begin, std::min(begin + kUnitsOfAShare<T>, share.end), [&](int64_t unit, int count) {
+          take(first + r, unit, tile.sums[r][(unit - begin) / kLanes<T>], count);
+        });
       }
     });
   }
 }
 
-// (size, depth) in the order in which `multiply_rows` reads it: that of a cell with one gate.
+struct OneGate {
+  static constexpr int gates = 1, units = kVectorsOfAShare;
+};
+
+// (size, depth) in the order in which `multiply_rows` reads it.
 template <class T>
 Buffer<T> pack_rows(const T* weights, int64_t size, int64_t depth) {
-  return pack_forward<RnnTanh, T>(weights, size, depth);
+  return pack_forward<OneGate, T>(weights, size, depth);
 }
 
 }  // namespace LONGSPAN_ISA

@@ -12,10 +12,6 @@
 
 namespace LONGSPAN_ISA {
 
-// Units of which a thread of a team has a whole number of times: those of a tile of the gradient of h'.
-template <class T>
-inline constexpr int64_t kUnitsOfAShare = 2 * kLanes<T>;
-
 template <int Gates>
 struct VariantCell {
   static constexpr int gates = Gates, sums = Gates, units = 1;
@@ -109,10 +105,10 @@ struct VariantRow {
   const uint8_t* zone_c;
 };
 
-// How the work is shared: a step that needs whole rows of sums or of outputs has one thread for its slice.
+// How the work is shared: layer normalisation, which needs whole rows of sums, has one thread for its slice.
 template <class T>
 Plan plan_of(const longspan::Walk& walk, const longspan::Variant<T>& v, int64_t input, int64_t hidden, int threads) {
-  const bool by_units = v.ln_hh == nullptr && v.ln_c == nullptr && v.w_hr == nullptr;
+  const bool by_units = v.ln_hh == nullptr && v.ln_c == nullptr;
   const int64_t shares = divide_up(hidden, kUnitsOfAShare<T>);
   return plan<T>(walk.batch, by_units ? shares : 1, v.gates * hidden * (input + v.output), threads);
 }
@@ -122,14 +118,15 @@ template <class T, class Cell>
 class VariantWalk {
  public:
   VariantWalk(const longspan::VariantForward<T>& problem, const Rows& rows, const VariantWeights<T>& weights,
-              const ForwardSlice& slice, Member member)
+              Buffer<T>& unprojected, const ForwardSlice& slice, Member member)
       : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights),
-        first_(slice.first), last_(slice.last), member_(member), count_(last_ - first_), row_(count_), x_(count_),
+        first_(slice.first), last_(slice.last), member_(member), units_(member, p_.hidden),
+        outputs_(member, v_.output), count_(last_ - first_), row_(count_), x_(count_),
         recalled_(count_), output_(count_), zoned_(longspan::zoned(v_)), normalised_(v_.ln_hh != nullptr),
         masked_(v_.mask == nullptr ? 0 : count_ * v_.output),
         sums_(normalised_ && problem.normal == nullptr ? count_ * 2 * Cell::gates * p_.hidden : 0),
         c_new_(zoned_ ? count_ * p_.hidden : 0),
-        unprojected_(v_.w_hr != nullptr ? count_ * p_.hidden : zoned_ ? count_ * v_.output : 0),
+        unprojected_(unprojected), unzoned_(v_.w_hr == nullptr && zoned_ ? count_ * v_.output : 0),
         projected_(v_.w_hr != nullptr && zoned_ ? count_ * v_.output : 0) {}
 
   void walk() {
@@ -137,15 +134,17 @@ class VariantWalk {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) break;
       point_at(step, running);
-      const int64_t blocks = blocks_of<Cell, T>(p_.hidden);
-      for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
-        for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { gates<height.value>(block, row); });
+      for (int64_t unit = units_.begin; unit < units_.end; unit += kLanes<T>) {
+        for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { gates<height.value>(unit, row); });
       }
       for_few_tiles<T>(running, [&](auto height, int64_t row) {
         if (normalised_) gates_normalised<height.value>(&row_[row]);
         if (v_.ln_c != nullptr) output_normalised<height.value>(&row_[row]);
       });
-      if (v_.w_hr != nullptr) project(running);
+      if (v_.w_hr != nullptr) {
+        member_.meet();
+        project(running);
+      }
       for (int64_t n = 0; n < running && zoned_; ++n) zone_out(n);
       member_.meet();
       if (member_.is_first()) keep_last(step, running);
@@ -170,7 +169,9 @@ class VariantWalk {
       at.norms = problem_.norms == nullptr ? unused_ : problem_.norms + row * kKept;
       at.zone_h = v_.zone_h == nullptr ? nullptr : v_.zone_h + walked * output;
       at.zone_c = v_.zone_c == nullptr ? nullptr : v_.zone_c + walked * hidden;
-      at.output = unprojected_.empty() ? at.h : unprojected_.data() + n * (v_.w_hr == nullptr ? output : hidden);
+      at.output = v_.w_hr != nullptr ? unprojected_.data() + sequence * hidden
+                  : zoned_           ? unzoned_.data() + n * output
+                                     : at.h;
       at.recalled = v_.mask == nullptr ? at.h_before : recall(n, sequence, at.h_before);
       recalled_[n] = at.recalled;
       output_[n] = at.output;
@@ -186,8 +187,8 @@ class VariantWalk {
   }
 
   template <int Height>
-  void gates(int64_t block, int64_t first) {
-    const int64_t unit = block * kLanes<T>;
+  void gates(int64_t unit, int64_t first) {
+    const int64_t block = unit / kLanes<T>;
     const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
     VariantRow<T>* const rows = &row_[first];
     const int64_t wide = Cell::gates * kLanes<T>;
@@ -320,7 +321,7 @@ class VariantWalk {
   }
 
   void project(int64_t running) {
-    multiply_rows<T, kTileRows<T>>(output_.data(), running, weights_.w_hr.data(), p_.hidden, v_.output,
+    multiply_rows<T, kTileRows<T>>(output_.data(), running, weights_.w_hr.data(), p_.hidden, outputs_,
                                    [&](int64_t n, int64_t unit, Vector<T> sums, int count) {
                                      T* to = projected_.empty() ? row_[n].h : projected_.data() + n * v_.output;
                                      store(to + unit, sums, count);
@@ -330,8 +331,7 @@ class VariantWalk {
   void zone_out(int64_t n) {
     const VariantRow<T>& row = row_[n];
     const T* from = v_.w_hr == nullptr ? row.output : projected_.data() + n * v_.output;
-    const int64_t vectors = divide_up(v_.output, kLanes<T>), end = member_.end(vectors) * kLanes<T>;
-    for_units<T>(member_.begin(vectors) * kLanes<T>, std::min(end, v_.output), [&](int64_t unit, int count) {
+    for_units<T>(outputs_.begin, outputs_.end, [&](int64_t unit, int count) {
       const Vector<T> kept = share_of(row.zone_h, v_.share_h, unit, count);
       store(row.h + unit, kept * load(row.h_before + unit, count) + (1 - kept) * load(from + unit, count), count);
     });
@@ -352,12 +352,15 @@ class VariantWalk {
   const VariantWeights<T>& weights_;
   int64_t first_, last_;
   Member member_;
+  Share<T> units_, outputs_;
   int64_t count_;
   Buffer<VariantRow<T>> row_;
   Buffer<const T*> x_, recalled_, output_;
   bool zoned_, normalised_;
   // One row a sequence of what is not kept: masked h', W x and U h', c and the output before what follows them.
-  Buffer<T> masked_, sums_, c_new_, unprojected_, projected_;
+  Buffer<T> masked_, sums_, c_new_;
+  Buffer<T>& unprojected_;  // of all sequences, for the threads of a team each take all of a row's
+  Buffer<T> unzoned_, projected_;
   T unused_[kKept];
 };
 
@@ -366,9 +369,10 @@ void forward_variant_of(const longspan::VariantForward<T>& problem) {
   const Rows rows(problem.plain.walk);
   const VariantWeights<T> weights = VariantWeights<T>::template pack<Cell>(problem);
   const longspan::Forward<T>& p = problem.plain;
+  Buffer<T> unprojected(problem.variant.w_hr == nullptr ? 0 : p.walk.batch * p.hidden);
   auto slices = cut(rows, plan_of(p.walk, problem.variant, p.input, p.hidden, p.threads));
   for_teams(slices, [&](const ForwardSlice& slice, Member member) {
-    VariantWalk<T, Cell>(problem, rows, weights, slice, member).walk();
+    VariantWalk<T, Cell>(problem, rows, weights, unprojected, slice, member).walk();
   });
 }
 

@@ -107,7 +107,7 @@ class VariantBackwardWalk {
                       Member member)
       : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights),
         products_(slice.products), small_(slice.small), first_(slice.first), last_(slice.last), member_(member),
-        back_(last_ - first_), sources_(last_ - first_), zoned_(longspan::zoned(v_)),
+        units_(member, p_.hidden), output_units_(member, v_.output), back_(last_ - first_), sources_(last_ - first_), zoned_(longspan::zoned(v_)),
         outputs_(v_.w_hr == nullptr ? (last_ - first_) * v_.output : 0),
         cells_(v_.w_hr == nullptr ? 0 : (last_ - first_) * p_.hidden),
         grad_c_(v_.ln_c == nullptr ? 0 : kTileRows<T> * p_.hidden), grad_o_(grad_c_.size()),
@@ -127,7 +127,10 @@ class VariantBackwardWalk {
       }
       point_at(step, running, used);
       for (int64_t n = 0; n < running; ++n) unzone(back_[n]);
-      if (v_.w_hr != nullptr) unproject(running);
+      if (v_.w_hr != nullptr) {
+        member_.meet();
+        unproject(running);
+      }
       for_few_tiles<T>(running, [&](auto height, int64_t n) { cells<height.value>(&back_[n], used + n); });
       member_.meet();
       send_back(running, used);
@@ -137,14 +140,6 @@ class VariantBackwardWalk {
   }
 
  private:
-  // This thread's of `size` units.
-  int64_t begin_of(int64_t size) const {
-    return member_.begin(divide_up(size, kUnitsOfAShare<T>)) * kUnitsOfAShare<T>;
-  }
-  int64_t end_of(int64_t size) const {
-    return std::min(member_.end(divide_up(size, kUnitsOfAShare<T>)) * kUnitsOfAShare<T>, size);
-  }
-
   // The carried gradients lie where those of the initial state will: a sequence that has ended is left alone.
   void begin() {
     const int64_t count = last_ - first_;
@@ -196,7 +191,7 @@ class VariantBackwardWalk {
   }
 
   void unzone(const VariantBack<T>& row) {
-    for_units<T>(begin_of(v_.output), end_of(v_.output), [&](int64_t unit, int count) {
+    for_units<T>(output_units_.begin, output_units_.end, [&](int64_t unit, int count) {
       Vector<T> dh = load(row.carried_h + unit, count);
       if (row.grad_h != nullptr) dh += load(row.grad_h + unit, count);
       const Vector<T> kept = share_of(row.zone_h, v_.share_h, unit, count);
@@ -210,7 +205,7 @@ class VariantBackwardWalk {
   void cells(const VariantBack<T>* rows, int64_t number) {
     Denormal<T, Height> of_c;
     if (v_.ln_c != nullptr) output_normalised(rows, of_c);
-    for_units<T>(begin_of(p_.hidden), end_of(p_.hidden), [&](int64_t unit, int count) {
+    for_units<T>(units_.begin, units_.end, [&](int64_t unit, int count) {
       Vector<T> biases[Cell::sums]{};
       for (int r = 0; r < Height; ++r) {
         Vector<T> grads[Cell::sums];
@@ -366,7 +361,7 @@ class VariantBackwardWalk {
 
   void unproject(int64_t running) {
     for (int64_t n = 0; n < running; ++n) sources_[n] = back_[n].grad_output;
-    multiply_rows<T, kTileRows<T>>(sources_.data(), running, weights_.w_hr.data(), v_.output, p_.hidden,
+    multiply_rows<T, kTileRows<T>>(sources_.data(), running, weights_.w_hr.data(), v_.output, units_,
                                    [&](int64_t n, int64_t unit, Vector<T> sums, int count) {
                                      store(cells_.data() + n * p_.hidden + unit, sums, count);
                                    });
@@ -403,6 +398,7 @@ class VariantBackwardWalk {
   SmallGradients<T> small_;
   int64_t first_, last_;
   Member member_;
+  Share<T> units_, output_units_;
   Buffer<VariantBack<T>> back_;
   Buffer<const T*> sources_;
   bool zoned_;

@@ -16,9 +16,9 @@ struct VariantBackwardWeights {
                  : pack_columns<T, Cell, 1>(problem.plain.w_ih, problem.plain.hidden, problem.plain.input)),
         w_hr(problem.variant.w_hr == nullptr
                  ? Buffer<T>{}
-                 : pack_backward<T, 4>(problem.variant.w_hr, problem.plain.hidden, problem.variant.output)) {}
+                 : pack_backward<T, kVectorsOfAShare>(problem.variant.w_hr, problem.plain.hidden, problem.variant.output)) {}
 
-  static constexpr int kAcross = kUnitsOfAShare<T> / kLanes<T>;  // vectors of a tile of the gradient of h'
+  static constexpr int kAcross = kVectorsOfAShare;  // vectors of a tile of the gradient of h'
   Buffer<T> w_hh, w_ih, w_hr;
 };
 

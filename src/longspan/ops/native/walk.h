@@ -63,20 +63,15 @@ class Rows {
   Buffer<int64_t> starts_{0};
 };
 
-// Call `work(part, first, last)` for slices of the batch, numbered from 0, each in a thread.
+// Call `work(first, last)` for slices of the batch, each in a thread.
 template <class Work>
-void for_numbered_slices(const Rows& rows, int64_t batch, int threads, Work work) {
+void for_slices(const Rows& rows, int64_t batch, int threads, Work work) {
   const Buffer<int64_t> cuts = rows.slices(std::max<int64_t>(1, std::min<int64_t>(threads, batch)));
   const int parts = static_cast<int>(cuts.size()) - 1;
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)
 #endif
-  for (int part = 0; part < parts; ++part) work(part, cuts[part], cuts[part + 1]);
-}
-
-template <class Work>
-void for_slices(const Rows& rows, int64_t batch, int threads, Work work) {
-  for_numbered_slices(rows, batch, threads, [&](int, int64_t first, int64_t last) { work(first, last); });
+  for (int part = 0; part < parts; ++part) work(cuts[part], cuts[part + 1]);
 }
 
 }  // namespace LONGSPAN_ISA
