@@ -185,9 +185,8 @@ def _backward(
 ) -> tuple[Tensor, ...]:
     given, kept, of_rows = _Given(*rest[:_GIVEN]), _Outputs(*rest[_GIVEN:-1]), rest[-1]
     problem, _alive = _problem(given)
-    new, (count, hidden), projected = given.rows.new_empty, kept.cells.shape, given.w_hr is not None
-    of_output = new(count, given.h0.shape[1]) if projected else None
-    unprojected = new(count, hidden) if projected else None
+    count, hidden = kept.cells.shape if given.w_hr is not None else (0, given.hidden)
+    of_output, unprojected = given.rows.new_empty(count, given.h0.shape[1]), given.rows.new_empty(count, hidden)
     found = _room_of_gradients(given, of_rows)
     tensors = contiguous(
         given.rows, given.h0, given.c0, given.w_ih, given.w_hh, *kept[:1], *kept[3:], grad_output, grad_h, grad_c
@@ -196,7 +195,7 @@ def _backward(
     kernel = kernel_of("backward_variant", given.rows.dtype)
     sizes = given.rows.shape[-1], hidden
     kernel(*problem, *sizes, [*map(address, tensors)], [*map(address, room)], torch.get_num_threads())
-    if of_output is not None:
+    if given.w_hr is not None:
         with full_precision(given.rows.device):
             torch.mm(of_output.T, unprojected, out=found.w_hr)
     return found

@@ -21,8 +21,8 @@ struct Share {
   int64_t begin, end;
 };
 
-// A share of the products of `rows` rows and weights (size, depth): calls `take(row, unit, sums, count)`. The weights are
-// packed by `pack_rows` or by `pack_backward`.
+// A share of the products of some rows and weights (size, depth), packed by `pack_rows` or `pack_backward`: calls
+// `take(row, unit, sums, count)`.
 template <class T, int Most, class Take>
 void multiply_rows(const T* const* rows, int64_t count, const T* weights, int64_t depth, Share<T> share, Take take) {
   for (int64_t begin = share.begin; begin < share.end; begin += kUnitsOfAShare<T>) {

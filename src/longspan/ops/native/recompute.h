@@ -81,8 +81,10 @@ class Segment {
     const int64_t block = unit / kLanes<T>;
     Tile<T, Height, Cell::sums> tile;
     begin_sums<Cell>(tile, weights_.bias.data(), block);
-    multiply<typename Cell::FromInput>(tile, &x_[row], weights_.w_ih.data() + block * p_.input * width, p_.input);
-    multiply<typename Cell::FromHidden>(tile, &h_before_[row], weights_.w_hh.data() + block * p_.hidden * width, p_.hidden);
+    const T* const w_ih = weights_.w_ih.data() + block * p_.input * width;
+    const T* const w_hh = weights_.w_hh.data() + block * p_.hidden * width;
+    multiply<typename Cell::FromInput>(tile, &x_[row], w_ih, p_.input);
+    multiply<typename Cell::FromHidden>(tile, &h_before_[row], w_hh, p_.hidden);
     activate<Cell>(tile);
     const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
     T* to = room_.gates.data() + row * kKept * p_.hidden + unit;
