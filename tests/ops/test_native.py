@@ -13,9 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, library
+from torch._dynamo.backends.common import aot_autograd
 
 from longspan import nn
-from longspan.errors import DataError
+from longspan.errors import DataError, ShapeError
 from longspan.ops import LSTMState, LSTMWeights, RNNWeights, _native, gru, lstm, rnn
 
 pytestmark = pytest.mark.skipif(not _native.instruction_sets(), reason="the native kernels are not built")
@@ -216,6 +217,51 @@ def test_a_model_compiles_into_one_graph(steps: int) -> None:
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     block = torch.randn(steps, 2, 3)
     torch.testing.assert_close(compiled(block)[0], layer(block)[0])
+
+
+@pytest.mark.parametrize("options", [{}, {"peephole": True}], ids=str)
+def test_one_graph_serves_all_sizes(options: dict[str, Any]) -> None:
+    graphs: list[Any] = []
+
+    def count(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    layer = nn.LSTM(3, 5, **options)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend=aot_autograd(fw_compiler=count))
+    found = []
+    for steps, batch in ((70, 4), (30, 3), (90, 5), (41, 9)):
+        block = torch.randn(steps, batch, 3, requires_grad=True)
+        torch.testing.assert_close(compiled(block)[0], layer(block)[0])
+        found.append(len(graphs))
+    assert found == [2, 2, 2, 2]  # there and back
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_walk_that_does_not_fit_its_state_is_refused(cell: str, recompute: bool) -> None:
+    rows, _, _, *weights = draw(cell, [3, 2], 2, 4)
+    for count, sizes, message in (
+        (3, [2, 2, 1], "begins with 2 .* has 3"),
+        (2, [], "no steps"),
+        (0, [], "no sequences"),
+    ):
+        state = (torch.ones(count, 4, dtype=rows.dtype),) * (2 if cell == "lstm" else 1)
+        walk = torch.tensor(sizes, dtype=torch.int64)
+        with pytest.raises(ShapeError, match=message):
+            _native.run(cell, rows[: sum(sizes)], walk, state, tuple(weights), reverse=False, recompute=recompute)
+
+
+@pytest.mark.parametrize("missing", ["b_ih", "b_hh"])
+@pytest.mark.parametrize("peephole", [False, True])
+def test_one_bias_is_enough(missing: str, peephole: bool) -> None:
+    sizes, state = torch.tensor([2, 2, 1]), LSTMState(h=torch.ones(2, 5), c=torch.ones(2, 5))
+    biases = {name: torch.randn(20) for name in ("b_ih", "b_hh")} | {missing: None}
+    weights = LSTMWeights(torch.randn(20, 3), torch.randn(20, 5), **biases, w_ch=torch.randn(15) if peephole else None)
+    rows = torch.randn(5, 3)
+    found, expected = (lstm(rows, sizes, state, weights=weights, trace=trace)[0] for trace in (False, True))
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_second_derivative_is_refused_in_words() -> None:

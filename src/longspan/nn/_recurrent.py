@@ -164,7 +164,7 @@ class Recurrent(nn.Module):
         return layout.restore(rows), self._final_states(finals, layout), tuple(traces)
 
     def _recomputes(self, rows: Tensor) -> bool:
-        """Whether a layer keeps its output alone for the backward pass; where it was not said, on a CPU if it must."""
+        """Whether a layer keeps little but its output for the backward pass; if it was not said, where it must."""
         if not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return False
         if self.recompute is not None:

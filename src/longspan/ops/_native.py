@@ -6,6 +6,7 @@ equations in `longspan.ops.reference`. An operator is one node to `torch.compile
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from longspan.errors import ParameterError
+from longspan.errors import ParameterError, ShapeError
 from longspan.ops._operator import Gradients, Operator, Run, is_watched
 
 _ISA = "LONGSPAN_ISA"
@@ -86,7 +87,7 @@ _ROWS_OF_A_SEGMENT = 512  # whose gates are computed again together: 1 MB of 128
 
 
 class _Outputs(NamedTuple):
-    """What an operator gives: the last three are for the backward pass or have no rows."""
+    """What an operator gives: the last two are for the backward pass, and empty where nothing is learned."""
 
     output: Tensor
     h: Tensor
@@ -183,6 +184,14 @@ def kernel_of(name: str, dtype: torch.dtype) -> Any:
     return getattr(_compiled, f"{name}_{_DTYPES[dtype]}")
 
 
+def with_walk(kernel: Any, *arguments: Any) -> None:
+    """Call a compiled function, which refuses a walk that does not fit the state."""
+    try:
+        kernel(*arguments)
+    except ValueError as error:
+        raise ShapeError(str(error)) from None
+
+
 def address(tensor: Tensor | None) -> int:
     """Return where the numbers of a tensor begin; 0 where there are none."""
     return 0 if tensor is None else tensor.data_ptr()
@@ -202,7 +211,8 @@ def pooled(like: Tensor, *shape: int) -> Tensor:
 
 def _segment(batch: int) -> int:
     """Return the steps whose gates are computed again together, before which the cell state is kept."""
-    return max(1, _ROWS_OF_A_SEGMENT // batch)
+    most: Any = torch.sym_max  # in a graph sizes are symbols
+    return cast(int, most(1, _ROWS_OF_A_SEGMENT // most(1, batch)))
 
 
 def _empty(
@@ -215,7 +225,7 @@ def _empty(
     kept: Callable[..., Tensor] = Tensor.new_empty,
 ) -> _Outputs:
     """Return room for the outputs."""
-    count, hidden = rows.shape[:-1].numel(), h0.shape[1]
+    count, hidden = math.prod(rows.shape[:-1]), h0.shape[1]  # the method of a shape would fix it in a graph
     of_lstm = cell == "lstm"
     # The largest and shortest-lived first: asked for after the output, it would leave a hole in memory at each call.
     gates = kept(rows, count, _CELLS[cell].kept * hidden) if keep and not recompute else rows.new_empty(0)
@@ -252,7 +262,8 @@ def _forward(
     walk = (steps, batch, address(sizes), reverse, _segment(batch) if recompute else 0)
     cells, starts = (None, room.cells) if recompute else (room.cells, None)
     places = map(address, (*given, room.output, cells, room.gates, room.h, room.c, starts))
-    kernel(_CELLS[cell].number, *walk, rows.shape[-1], hidden, *places, rounds(rows.dtype), threads)
+    rounded = rounds(rows.dtype) and not recompute  # gates are not computed again as they were rounded
+    with_walk(kernel, _CELLS[cell].number, *walk, rows.shape[-1], hidden, *places, rounded, threads)
     return tuple(room)
 
 
@@ -292,10 +303,11 @@ def _backward(
     of_rows: bool,
 ) -> tuple[Tensor, ...]:
     found = _room_of_gradients(rows, h0, c0, w_ih, w_hh, of_rows)
-    given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh, output, cells, gates, grad_output, grad_h, grad_c)
+    again = _CELLS[cell].kept > 0 and gates.numel() == 0
+    states = (None, cells) if again else (cells, None)
+    given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh, output, *states, gates, grad_output, grad_h, grad_c)
     sizes = batch_sizes.contiguous()
     kernel = kernel_of("backward", rows.dtype)
-    again = _CELLS[cell].kept > 0 and gates.numel() == 0
     walk = (len(sizes), len(h0), address(sizes), reverse, _segment(len(h0)) if again else 0)
     places = map(address, (*given, *found))
     kernel(_CELLS[cell].number, *walk, rows.shape[-1], h0.shape[1], *places, torch.get_num_threads())

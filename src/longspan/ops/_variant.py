@@ -6,6 +6,7 @@ are those of `longspan.ops.lstm_step`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from longspan.ops._native import address, contiguous, full_precision, kernel_of, pooled
+from longspan.ops._native import address, contiguous, full_precision, kernel_of, pooled, with_walk
 from longspan.ops._operator import Gradients, Operator, Run
 from longspan.ops.state import LSTMState, LSTMWeights, Zoneout
 
@@ -59,7 +60,7 @@ class _Given(NamedTuple):
 
 
 _PARTS = ("w_hr", "w_ch", "ln_ih", "ln_hh", "ln_c", "bias_ln_c", "mask", "zone_h", "zone_c")
-_LEARNED_PARTS = 6  # of them, those up to the mask
+_LEARNED_PARTS = _PARTS.index("mask")
 _GIVEN = len(_Given._fields)
 _FIRST_PART = _Given._fields.index(_PARTS[0])
 _TENSORS = _FIRST_PART + len(_PARTS)
@@ -97,7 +98,8 @@ class _Gradients(NamedTuple):
     bias_ln_c: Tensor
 
 
-_NOT_OF_PRODUCTS = _Gradients._fields.index("w_hr")  # the gradient that torch computes and not the kernel
+_OF_W_HR = _Gradients._fields.index("w_hr")  # which torch computes and not the kernel
+_KEPT = _Outputs._fields.index("cells")
 
 
 def run_variant(
@@ -144,7 +146,7 @@ def run_variant(
 
 def _room(given: _Given, *, large: Callable[..., Tensor] = Tensor.new_empty) -> _Outputs:
     """Return room for the outputs; `large` makes that of what no user sees."""
-    new, count = given.rows.new_empty, given.rows.shape[:-1].numel()
+    new, count = given.rows.new_empty, math.prod(given.rows.shape[:-1])
     kept = given.gates * given.hidden if given.keep else 0
     normalised = given.keep and given.ln_hh is not None
     # The largest and shortest-lived first: asked for after the output, they would leave a hole in memory at each call.
@@ -176,22 +178,22 @@ def _forward(*arguments: Any) -> tuple[Tensor, ...]:
     tensors = contiguous(given.rows, given.h0, given.c0, given.w_ih, given.w_hh, given.b_ih, given.b_hh)
     sizes = given.rows.shape[-1], given.hidden
     kernel = kernel_of("forward_variant", given.rows.dtype)
-    kernel(*problem, *sizes, [*map(address, tensors)], [*map(address, room)], torch.get_num_threads())
+    with_walk(kernel, *problem, *sizes, [*map(address, tensors)], [*map(address, room)], torch.get_num_threads())
     return tuple(room)
 
 
 def _backward(
     grad_output: Tensor | None, grad_h: Tensor | None, grad_c: Tensor | None, *rest: Any
 ) -> tuple[Tensor, ...]:
-    given, kept, of_rows = _Given(*rest[:_GIVEN]), _Outputs(*rest[_GIVEN:-1]), rest[-1]
+    given, (output, cells, *kept), of_rows = _Given(*rest[:_GIVEN]), rest[_GIVEN:-1], rest[-1]
     problem, _alive = _problem(given)
-    count, hidden = kept.cells.shape if given.w_hr is not None else (0, given.hidden)
+    count, hidden = cells.shape if given.w_hr is not None else (0, given.hidden)
     of_output, unprojected = given.rows.new_empty(count, given.h0.shape[1]), given.rows.new_empty(count, hidden)
     found = _room_of_gradients(given, of_rows)
     tensors = contiguous(
-        given.rows, given.h0, given.c0, given.w_ih, given.w_hh, *kept[:1], *kept[3:], grad_output, grad_h, grad_c
+        given.rows, given.h0, given.c0, given.w_ih, given.w_hh, output, cells, *kept, grad_output, grad_h, grad_c
     )
-    room = (*found[:_NOT_OF_PRODUCTS], *found[_NOT_OF_PRODUCTS + 1 :], of_output, unprojected)
+    room = (*found[:_OF_W_HR], *found[_OF_W_HR + 1 :], of_output, unprojected)
     kernel = kernel_of("backward_variant", given.rows.dtype)
     sizes = given.rows.shape[-1], hidden
     kernel(*problem, *sizes, [*map(address, tensors)], [*map(address, room)], torch.get_num_threads())
@@ -218,7 +220,8 @@ def _room_of_gradients(given: _Given, of_rows: bool) -> _Gradients:
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*inputs[:_TENSORS], *output)
+    kept = _Outputs(*output)
+    ctx.save_for_backward(*inputs[:_TENSORS], kept.output, *kept[_KEPT:])
     ctx.rest = inputs[_TENSORS:]
     ctx.set_materialize_grads(False)
 
@@ -234,7 +237,7 @@ def _differentiate(backward: Run, ctx: Any, grads: tuple[Tensor | None, ...], wa
 def _operator() -> Operator:
     """Return the variants' operator of torch."""
     outputs = ", ".join(f"Tensor {name}" for name in _Outputs._fields)
-    kept = ", ".join(f"Tensor kept_{name}" for name in _Outputs._fields)
+    kept = ", ".join(f"Tensor kept_{name}" for name in ("output", *_Outputs._fields[_KEPT:]))
     gradients = ", ".join("Tensor" for _ in _Gradients._fields)
     return Operator(
         name="lstm_variant",

@@ -230,9 +230,9 @@ def _lstm_steps(
 
 def _project(rows: Tensor, weights: LSTMWeights) -> Tensor:
     """``W x + b`` of all rows, with ``W x`` normalised if the cell is."""
-    bias = weights.b_ih
-    if bias is not None and weights.b_hh is not None:
-        bias = bias + weights.b_hh
+    bias = weights.b_ih if weights.b_hh is None else weights.b_hh
+    if weights.b_ih is not None and weights.b_hh is not None:
+        bias = weights.b_ih + weights.b_hh
     with _native.full_precision(rows.device):
         if weights.w_ln_ih is not None:
             return normalised(rows @ weights.w_ih.T, weights.w_ln_ih, bias)

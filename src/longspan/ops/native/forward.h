@@ -1,4 +1,4 @@
-// Forward: each thread walks its slice of the batch through time alone.
+// Forward: each slice of the batch is walked through time alone, by one thread or by a team.
 #pragma once
 
 #include "packing.h"

@@ -91,12 +91,23 @@ T* at(uintptr_t address) {
   return reinterpret_cast<T*>(address);
 }
 
+// A walk; its batch sizes say how much memory is read and written.
+longspan::Walk walk_of(int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t segment = 0) {
+  if (steps < 1 || batch < 1) throw std::invalid_argument("there are no steps, or no sequences.");
+  const longspan::Walk walk{steps, batch, at<const int64_t>(sizes), reverse, segment};
+  if (walk.sizes[0] != batch) {
+    throw std::invalid_argument("batch_sizes begins with " + std::to_string(walk.sizes[0]) +
+                                " sequences, but the initial state has " + std::to_string(batch) + ".");
+  }
+  return walk;
+}
+
 template <class T>
 void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t segment, int64_t input,
-             int64_t hidden, uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih, uintptr_t b_hh,
-             uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last, uintptr_t c_starts,
-             [[maybe_unused]] bool rounded, int threads) {
-  const longspan::Forward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse, segment},
+             int64_t hidden, uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih,
+             uintptr_t b_hh, uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last,
+             uintptr_t c_starts, [[maybe_unused]] bool rounded, int threads) {
+  const longspan::Forward<T> problem{walk_of(steps, batch, sizes, reverse, segment),
                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
                                      at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last),
@@ -119,16 +130,16 @@ void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool rever
 template <class T>
 void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t segment, int64_t input,
               int64_t hidden, uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih,
-              uintptr_t b_hh, uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t grad_h, uintptr_t grad_h_last, uintptr_t grad_c_last, uintptr_t grad_x,
-              uintptr_t grad_h0, uintptr_t grad_c0, uintptr_t grad_w_ih, uintptr_t grad_w_hh, uintptr_t grad_b_ih,
-              uintptr_t grad_b_hh, int threads) {
-  const longspan::Backward<T> problem{{steps, batch, at<const int64_t>(sizes), reverse, segment},
-                                           input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
-                                           at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
-                                           at<const T>(h), at<const T>(c), at<const T>(gates), at<const T>(grad_h), at<const T>(grad_h_last),
-                                           at<const T>(grad_c_last), at<T>(grad_x), at<T>(grad_h0), at<T>(grad_c0),
-                                           at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_b_ih), at<T>(grad_b_hh),
-                                           usable_threads(threads)};
+              uintptr_t b_hh, uintptr_t h, uintptr_t c, uintptr_t c_starts, uintptr_t gates, uintptr_t grad_h,
+              uintptr_t grad_h_last, uintptr_t grad_c_last, uintptr_t grad_x, uintptr_t grad_h0, uintptr_t grad_c0,
+              uintptr_t grad_w_ih, uintptr_t grad_w_hh, uintptr_t grad_b_ih, uintptr_t grad_b_hh, int threads) {
+  const longspan::Backward<T> problem{walk_of(steps, batch, sizes, reverse, segment),
+                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
+                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
+                                      at<const T>(h), at<const T>(c), at<const T>(c_starts), at<const T>(gates),
+                                      at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last),
+                                      at<T>(grad_x), at<T>(grad_h0), at<T>(grad_c0), at<T>(grad_w_ih),
+                                      at<T>(grad_w_hh), at<T>(grad_b_ih), at<T>(grad_b_hh), usable_threads(threads)};
   const auto which = static_cast<longspan::Cell>(cell);
   if constexpr (sizeof(T) == 4) {
     chosen.load()->backward_float(which, problem);
@@ -154,7 +165,7 @@ void forward_variant(int gates, int64_t output, const Places& parts, double shar
   const auto& [x, h0, c0, w_ih, w_hh, b_ih, b_hh] = given;
   const auto& [h, h_last, c_last, c, kept, normal, norms] = room;
   const longspan::VariantForward<T> problem{
-      {{steps, batch, at<const int64_t>(sizes), reverse}, input, hidden, at<const T>(x), at<const T>(h0),
+      {walk_of(steps, batch, sizes, reverse), input, hidden, at<const T>(x), at<const T>(h0),
        at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh), at<T>(h), at<T>(c),
        at<T>(kept), at<T>(h_last), at<T>(c_last), nullptr, usable_threads(threads)},
       variant_of<T>(gates, output, parts, share_h, share_c), at<T>(normal), at<T>(norms)};
@@ -173,8 +184,8 @@ void backward_variant(int gates, int64_t output, const Places& parts, double sha
   const auto& [grad_x, grad_h0, grad_c0, grad_w_ih, grad_w_hh, grad_bias, grad_w_ch, grad_ln_ih, grad_ln_hh, grad_ln_c,
                grad_bias_ln_c, grad_output, unprojected] = room;
   const longspan::VariantBackward<T> problem{
-      {{steps, batch, at<const int64_t>(sizes), reverse}, input, hidden, at<const T>(x), at<const T>(h0),
-       at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), nullptr, nullptr, at<const T>(h), at<const T>(c), at<const T>(kept),
+      {walk_of(steps, batch, sizes, reverse), input, hidden, at<const T>(x), at<const T>(h0),
+       at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), nullptr, nullptr, at<const T>(h), at<const T>(c), nullptr, at<const T>(kept),
        at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_x), at<T>(grad_h0),
        at<T>(grad_c0), at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_bias), nullptr, usable_threads(threads)},
       variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(norms),

@@ -94,12 +94,11 @@ Buffer<T> pack_bias(const T* b_ih, const T* b_hh, int64_t hidden) {
   constexpr int lanes = kLanes<T>;
   const int64_t blocks = blocks_of<Cell, T>(hidden), width = Cell::units * lanes;
   Buffer<T> packed(blocks * Cell::sums * width, T(0));
-  if (b_ih == nullptr) return packed;
   for (int64_t u = 0; u < hidden; ++u) {
     T* to = packed.data() + u / width * Cell::sums * width + u % width;
     for (int gate = 0; gate < Cell::gates; ++gate) {
-      to[Cell::FromInput::column[gate] * width] += b_ih[gate * hidden + u];
-      to[Cell::FromHidden::column[gate] * width] += b_hh[gate * hidden + u];
+      if (b_ih != nullptr) to[Cell::FromInput::column[gate] * width] += b_ih[gate * hidden + u];
+      if (b_hh != nullptr) to[Cell::FromHidden::column[gate] * width] += b_hh[gate * hidden + u];
     }
   }
   return packed;

@@ -62,7 +62,8 @@ struct Backward {
   const T* b_ih;           // (G H) or null
   const T* b_hh;           // (G H) or null
   const T* h;              // (R, H)
-  const T* c;              // (R, H), lstm alone; `c_starts` where there are no gates
+  const T* c;              // (R, H), lstm alone, or null where there are no gates
+  const T* c_starts;       // the other way round
   const T* gates;          // (R, K H) or null
   const T* grad_h;         // (R, H) or null where all are zero
   const T* grad_h_last;    // (B, H) or null, the same

@@ -52,7 +52,7 @@ class Segment {
 
   const T* c_before(int64_t step, int64_t n) const {
     if (step > first_step_) return c(step - 1, n);
-    return step == 0 ? p_.c0 + (first_ + n) * p_.hidden : p_.c + rows_.start(step, first_ + n) * p_.hidden;
+    return step == 0 ? p_.c0 + (first_ + n) * p_.hidden : p_.c_starts + rows_.start(step, first_ + n) * p_.hidden;
   }
 
  private:

@@ -24,7 +24,7 @@ struct VariantBack {
   const uint8_t* zone_c;
 };
 
-// Where a thread sums up the gradients of the weights that are as long as a row, with G gates.
+// Where a slice sums up the gradients of the weights that are as long as a row.
 template <class T>
 struct SmallGradients {
   SmallGradients(T* at, int64_t gates, int64_t hidden)
@@ -36,7 +36,7 @@ struct SmallGradients {
   T *w_ch, *ln_ih, *ln_hh, *ln_c, *bias_ln_c;
 };
 
-// The sums of all threads, `apart` numbers from each other, for those that are wanted.
+// The sums of all slices, for those that are wanted.
 template <class T>
 void gather_small(const longspan::VariantBackward<T>& problem, const Buffer<T>& small, int64_t gates) {
   const int64_t hidden = problem.plain.hidden, apart = SmallGradients<T>::size(gates, hidden);
