@@ -26,13 +26,6 @@ CELLS = list(BLOCKS)
 WITHIN = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 
-@pytest.fixture(autouse=True)
-def instruction_set_is_left_as_it_was() -> Iterator[None]:
-    before = _native.instruction_set()
-    yield
-    _native.use(str(before))
-
-
 def batch_sizes(lengths: list[int]) -> Tensor:
     return torch.tensor([sum(length > step for length in lengths) for step in range(max(lengths))])
 
@@ -97,16 +90,38 @@ def test_values_and_gradients_of_every_instruction_set(
     lengths = sorted(lengths, reverse=True)
     tensors = draw(cell, lengths, inputs, hidden, bias=bias)
     expected = values_and_gradients(cell, lengths, tensors, reverse=reverse, trace=True)
-    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    try:
-        for name in _native.instruction_sets():
-            _native.use(name)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        given_as = [tensor.to(dtype) for tensor in tensors]
+        found = values_and_gradients(cell, lengths, given_as, reverse=reverse, trace=False)
+        assert_close(found, expected, WITHIN[dtype])
+
+
+@pytest.mark.parametrize("hidden", [1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 20, 24, 33, 36, 40, 65, 80, 96, 100])
+@pytest.mark.parametrize("cell", ["lstm", "rnn_tanh"])
+def test_the_last_block_of_units_may_have_any_width(cell: str, hidden: int) -> None:
+    lengths = [5, 5, 4, 3, 3, 3, 2, 1]
+    tensors = draw(cell, lengths, 7, hidden)
+    expected = values_and_gradients(cell, lengths, tensors, reverse=False, trace=True)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        for dtype, within in WITHIN.items():
             given_as = [tensor.to(dtype) for tensor in tensors]
-            found = values_and_gradients(cell, lengths, given_as, reverse=reverse, trace=False)
-            assert_close(found, expected, WITHIN[dtype])
-    finally:
-        torch.set_num_threads(before)
+            assert_close(values_and_gradients(cell, lengths, given_as, reverse=False, trace=False), expected, within)
+
+
+@pytest.mark.parametrize("steps", [3, 60], ids=["rows kept", "too many rows to keep"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_gradients_of_many_weights(cell: str, steps: int) -> None:
+    # Beyond 2**18 weights the gate gradients of up to 512 rows of a thread are kept, and else multiplied in parts.
+    lengths = sorted([steps, *range(1, steps), *[steps // 2] * 9], reverse=True)
+    tensors = draw(cell, lengths, 90, 260, seed=1)
+    expected = values_and_gradients(cell, lengths, tensors, reverse=False, trace=True)
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found = values_and_gradients(cell, lengths, tensors, reverse=False, trace=False)
+        assert_close(found, expected, WITHIN[torch.float64])
 
 
 def test_comparison_notices_swapped_gates() -> None:
@@ -122,23 +137,19 @@ def test_comparison_notices_swapped_gates() -> None:
 def test_a_sequence_has_the_same_bits_in_any_batch_and_for_any_number_of_threads(cell: str, hidden: int) -> None:
     lengths = [9, 9, 7, 7, 7, 5, 4, 4, 2, 1, 1]
     tensors = [tensor.float() for tensor in draw(cell, lengths, 3, hidden)]
-    before = torch.get_num_threads()
-    try:
-        for name in _native.instruction_sets():
-            _native.use(name)
-            outputs = []
-            for threads in (1, 2, 5):
-                torch.set_num_threads(threads)
-                outputs.append(run(cell, lengths, tensors, reverse=False, trace=False)[0])
-            assert torch.equal(outputs[0], outputs[1])
-            assert torch.equal(outputs[0], outputs[2])
-            offsets = torch.cat([torch.zeros(1, dtype=torch.int64), batch_sizes(lengths).cumsum(0)])
-            for number, length in enumerate(lengths):
-                own = offsets[:length] + number
-                alone = [tensors[0][own], *(state[number : number + 1] for state in tensors[1:3]), *tensors[3:]]
-                assert torch.equal(run(cell, [length], alone, reverse=False, trace=False)[0], outputs[0][own])
-    finally:
-        torch.set_num_threads(before)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        outputs = []
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            outputs.append(run(cell, lengths, tensors, reverse=False, trace=False)[0])
+        assert torch.equal(outputs[0], outputs[1])
+        assert torch.equal(outputs[0], outputs[2])
+        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), batch_sizes(lengths).cumsum(0)])
+        for number, length in enumerate(lengths):
+            own = offsets[:length] + number
+            alone = [tensors[0][own], *(state[number : number + 1] for state in tensors[1:3]), *tensors[3:]]
+            assert torch.equal(run(cell, [length], alone, reverse=False, trace=False)[0], outputs[0][own])
 
 
 @pytest.mark.parametrize("lengths", [[5], [4, 2, 1]], ids=str)
@@ -146,20 +157,16 @@ def test_a_sequence_has_the_same_bits_in_any_batch_and_for_any_number_of_threads
 def test_threads_that_share_the_units_of_a_sequence_agree_with_one(cell: str, lengths: list[int]) -> None:
     tensors = draw(cell, lengths, 20, 290)
     expected = values_and_gradients(cell, lengths, tensors, reverse=True, trace=True)
-    before = torch.get_num_threads()
-    try:
-        for name in _native.instruction_sets():
-            _native.use(name)
-            found = []
-            for threads in (1, 2, 3):
-                torch.set_num_threads(threads)
-                given_as = [tensor.float() for tensor in tensors]
-                found.append(values_and_gradients(cell, lengths, given_as, reverse=True, trace=False))
-                assert_close(found[-1], expected, 1e-5)
-            for others in found[1:]:
-                assert torch.equal(others[0], found[0][0])
-    finally:
-        torch.set_num_threads(before)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        found = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            given_as = [tensor.float() for tensor in tensors]
+            found.append(values_and_gradients(cell, lengths, given_as, reverse=True, trace=False))
+            assert_close(found[-1], expected, 1e-5)
+        for others in found[1:]:
+            assert torch.equal(others[0], found[0][0])
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -29,29 +29,24 @@ def test_values_and_gradients_are_those_of_a_loop_over_sequences(
     lengths: list[int], features: int, threads: int
 ) -> None:
     lengths = sorted(lengths, reverse=True)
-    set_before, threads_before = str(_native.instruction_set()), torch.get_num_threads()
     torch.set_num_threads(threads)
-    try:
-        for name in _native.instruction_sets():
-            _native.use(name)
-            for dtype, within in ((torch.float64, 1e-13), (torch.float32, 1e-5)):
-                parts, rows, sizes = drawn(lengths, features, dtype)
-                total, largest = ops.pool_steps(rows, sizes)
-                assert total is not None
-                assert largest is not None
-                weigh = torch.arange(total.numel(), dtype=dtype).view_as(total)
-                ((weigh.cos() * total).sum() + (weigh.sin() * largest).sum()).backward()
-                for n, part in enumerate(parts):
-                    steps = part.double().numpy()
-                    np.testing.assert_allclose(total[n].detach(), steps.sum(0), atol=within * len(steps))
-                    np.testing.assert_array_equal(largest[n].detach(), steps.max(0))
-                expected = [
-                    weigh[n].cos() + weigh[n].sin() * (part == part.amax(0)).to(dtype) for n, part in enumerate(parts)
-                ]
-                torch.testing.assert_close(rows.grad, pack_sequence(expected).data, atol=within, rtol=0)
-    finally:
-        _native.use(set_before)
-        torch.set_num_threads(threads_before)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        for dtype, within in ((torch.float64, 1e-13), (torch.float32, 1e-5)):
+            parts, rows, sizes = drawn(lengths, features, dtype)
+            total, largest = ops.pool_steps(rows, sizes)
+            assert total is not None
+            assert largest is not None
+            weigh = torch.arange(total.numel(), dtype=dtype).view_as(total)
+            ((weigh.cos() * total).sum() + (weigh.sin() * largest).sum()).backward()
+            for n, part in enumerate(parts):
+                steps = part.double().numpy()
+                np.testing.assert_allclose(total[n].detach(), steps.sum(0), atol=within * len(steps))
+                np.testing.assert_array_equal(largest[n].detach(), steps.max(0))
+            expected = [
+                weigh[n].cos() + weigh[n].sin() * (part == part.amax(0)).to(dtype) for n, part in enumerate(parts)
+            ]
+            torch.testing.assert_close(rows.grad, pack_sequence(expected).data, atol=within, rtol=0)
 
 
 def test_a_sequence_has_the_same_bits_alone_in_any_batch_and_on_torchs_path() -> None:
@@ -132,14 +127,11 @@ def test_a_mask_is_true_as_often_as_it_was_told_in_every_row_and_column(share: f
 
 
 def test_masks_come_from_torchs_generator_and_not_from_the_number_of_threads() -> None:
-    before, found = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            torch.manual_seed(7)
-            found.append([ops.draw_mask(torch.zeros(1), (1000, 301), 0.2) for _ in range(2)])
-    finally:
-        torch.set_num_threads(before)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        torch.manual_seed(7)
+        found.append([ops.draw_mask(torch.zeros(1), (1000, 301), 0.2) for _ in range(2)])
     assert all(torch.equal(mask, first) for masks in found for mask, first in zip(masks, found[0], strict=True))
     assert not torch.equal(found[0][0], found[0][1])
 

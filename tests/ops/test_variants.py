@@ -154,19 +154,14 @@ def test_values_and_gradients_of_every_combination(
         hidden, parts = hidden + 10, parts._replace(projection=8 if parts.projection else 0)
     problem = draw(parts, sorted(lengths, reverse=True), inputs, hidden)
     expected = values_and_gradients(problem, reverse=reverse, trace=True)
-    threads_before, set_before = torch.get_num_threads(), str(_native.instruction_set())
     torch.set_num_threads(threads)
-    try:
-        for name in _native.instruction_sets():
-            _native.use(name)
-            for dtype, within in WITHIN.items():
-                found = values_and_gradients(problem.to(dtype), reverse=reverse, trace=False)
-                # Normalising divides by a spread that may be small, and so magnifies rounding, in any code; float64
-                # shows that it is nothing else.
-                assert error(found, expected) <= (10 * within if parts.layer_norm else within)
-    finally:
-        torch.set_num_threads(threads_before)
-        _native.use(set_before)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        for dtype, within in WITHIN.items():
+            found = values_and_gradients(problem.to(dtype), reverse=reverse, trace=False)
+            # Normalising divides by a spread that may be small, and so magnifies rounding, in any code; float64
+            # shows that it is nothing else.
+            assert error(found, expected) <= (10 * within if parts.layer_norm else within)
 
 
 @pytest.mark.parametrize(
@@ -238,36 +233,38 @@ def test_comparison_notices_swapped_peepholes() -> None:
 def test_threads_that_share_the_units_of_one_sequence(parts: Parts) -> None:
     problem = draw(parts, [150], 3, 70)
     expected = values_and_gradients(problem, reverse=False, trace=True)
-    threads_before, set_before = torch.get_num_threads(), str(_native.instruction_set())
-    try:
-        for name in _native.instruction_sets():
-            _native.use(name)
-            found = []
-            for threads in (1, 2, 5):
-                torch.set_num_threads(threads)
-                found.append(values_and_gradients(problem, reverse=False, trace=False))
-                assert error(found[-1], expected) <= WITHIN[torch.float64]
-            for ours, theirs in itertools.product(found[1:], found[:1]):
-                assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
-    finally:
-        torch.set_num_threads(threads_before)
-        _native.use(set_before)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        found = []
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(values_and_gradients(problem, reverse=False, trace=False))
+            assert error(found[-1], expected) <= WITHIN[torch.float64]
+        for ours, theirs in itertools.product(found[1:], found[:1]):
+            assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("steps", [3, 60], ids=["rows kept", "too many rows to keep"])
+@pytest.mark.parametrize("parts", [ALL, Parts(peephole=True)], ids=["all", "peephole"])
+def test_gradients_of_many_weights(parts: Parts, steps: int) -> None:
+    problem = draw(parts, sorted([steps, *range(1, steps), *[steps // 2] * 9], reverse=True), 90, 260)
+    expected = values_and_gradients(problem, reverse=False, trace=True)
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found = values_and_gradients(problem, reverse=False, trace=False)
+        assert error(found, expected) <= 10 * WITHIN[torch.float64]
 
 
 @pytest.mark.parametrize("parts", [ALL, Parts(coupled=True, peephole=True)], ids=["all", "coupled"])
 def test_a_sequence_has_the_same_bits_alone_and_for_any_number_of_threads(parts: Parts) -> None:
     lengths = [9, 9, 7, 7, 5, 4, 4, 1]
     problem = draw(parts._replace(zoneout=parts.zoneout and "share"), lengths, 3, 21).to(torch.float32)
-    before = torch.get_num_threads()
-    try:
-        outputs = []
-        for threads in (1, 2, 5):
-            torch.set_num_threads(threads)
-            outputs.append(values_and_gradients(problem, reverse=False, trace=False)[0])
-        assert torch.equal(outputs[0], outputs[1])
-        assert torch.equal(outputs[0], outputs[2])
-    finally:
-        torch.set_num_threads(before)
+    outputs = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        outputs.append(values_and_gradients(problem, reverse=False, trace=False)[0])
+    assert torch.equal(outputs[0], outputs[1])
+    assert torch.equal(outputs[0], outputs[2])
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), batch_sizes(lengths).cumsum(0)])
     for number, length in enumerate(lengths):
         own, place = offsets[:length] + number, slice(number, number + 1)

@@ -4,7 +4,7 @@
 
 #include <deque>
 
-#include "gradients.h"
+#include "products.h"
 #include "recompute.h"
 
 namespace LONGSPAN_ISA {
@@ -28,23 +28,24 @@ inline Vector<T> gradient_of_h(const RowBack<T>& row, int count) {
   return row.grad_h == nullptr ? carried : carried + load(row.grad_h, count);
 }
 
-// The gradients of a cell's sums, for a vector of units: the first goes to `to`, the next to `to + apart`, and so on.
+// The gradients of a cell's sums, for a vector of units: the first `wide` lanes go to `to`, of the next sum to
+// `to + apart`, and so on.
 template <class Cell>
 struct Gradient;
 
 template <>
 struct Gradient<Lstm> {
   template <class T>
-  static void gates(const RowBack<T>& row, int64_t hidden, int count, T* to, int64_t apart) {
+  static void gates(const RowBack<T>& row, int64_t hidden, int count, T* to, int64_t apart, int wide) {
     using V = Vector<T>;
     const V i = load(row.gates, count), f = load(row.gates + hidden, count);
     const V g = load(row.gates + 2 * hidden, count), o = load(row.gates + 3 * hidden, count);
     const V dh = gradient_of_h(row, count), tanh_c = hyperbolic_tangent(load(row.c, count));
     const V dc = load(row.carried_c, count) + dh * o * (1 - tanh_c * tanh_c);
-    store(to, dc * g * i * (1 - i));
-    store(to + apart, dc * load(row.c_before, count) * f * (1 - f));
-    store(to + 2 * apart, dc * i * (1 - g * g));
-    store(to + 3 * apart, dh * tanh_c * o * (1 - o));
+    store(to, dc * g * i * (1 - i), wide);
+    store(to + apart, dc * load(row.c_before, count) * f * (1 - f), wide);
+    store(to + 2 * apart, dc * i * (1 - g * g), wide);
+    store(to + 3 * apart, dh * tanh_c * o * (1 - o), wide);
     store(row.carried_c, dc * f, count);
     store(row.carried_h, V{}, count);
   }
@@ -53,7 +54,7 @@ struct Gradient<Lstm> {
 template <>
 struct Gradient<Gru> {
   template <class T>
-  static void gates(const RowBack<T>& row, int64_t hidden, int count, T* to, int64_t apart) {
+  static void gates(const RowBack<T>& row, int64_t hidden, int count, T* to, int64_t apart, int) {
     using V = Vector<T>;
     const V r = load(row.gates, count), z = load(row.gates + hidden, count);
     const V n = load(row.gates + 2 * hidden, count), recurrent = load(row.gates + 3 * hidden, count);
@@ -70,7 +71,7 @@ struct Gradient<Gru> {
 template <>
 struct Gradient<RnnTanh> {
   template <class T>
-  static void gates(const RowBack<T>& row, int64_t, int count, T* to, int64_t) {
+  static void gates(const RowBack<T>& row, int64_t, int count, T* to, int64_t, int) {
     const Vector<T> h = load(row.h, count);
     store(to, gradient_of_h(row, count) * (1 - h * h));
     store(row.carried_h, Vector<T>{}, count);
@@ -80,7 +81,7 @@ struct Gradient<RnnTanh> {
 template <>
 struct Gradient<RnnRelu> {
   template <class T>
-  static void gates(const RowBack<T>& row, int64_t, int count, T* to, int64_t) {
+  static void gates(const RowBack<T>& row, int64_t, int count, T* to, int64_t, int) {
     const Vector<T> h = load(row.h, count);
     // A unit that is NaN has no slope of zero: its gradient is NaN.
     store(to, h <= 0 ? Vector<T>{} : gradient_of_h(row, count) + (h - h));
@@ -88,18 +89,13 @@ struct Gradient<RnnRelu> {
   }
 };
 
-// Rows after which the products of gate gradients are made: enough that a tile of weight gradients, which is loaded and
-// stored each time, costs little beside its sums; few enough that the rows stay in the cache.
-inline constexpr int64_t kRowsAtOnce = 128;
-
 // The weights, as the backward pass multiplies by them.
 template <class T, class Cell, int Columns>
 struct BackwardWeights {
-  static constexpr int of_x = Columns;
-
   explicit BackwardWeights(const longspan::Backward<T>& p)
-      : w_hh(pack_columns<T, Cell, Columns>(p.w_hh, p.hidden, p.hidden, p.threads)),
-        w_ih(p.grad_x == nullptr ? Buffer<T>{} : pack_columns<T, Cell, 1>(p.w_ih, p.hidden, p.input, p.threads)),
+      : w_hh(pack_columns<T, typename Cell::Shape, Columns>(p.w_hh, p.hidden, p.hidden, p.threads)),
+        w_ih(p.grad_x == nullptr ? Buffer<T>{}
+                                 : pack_columns<T, typename Cell::Shape, 1>(p.w_ih, p.hidden, p.input, p.threads)),
         forward(recomputes<T, Cell>(p) ? Forward(p.w_ih, p.w_hh, p.b_ih, p.b_hh, p.input, p.hidden, p.threads)
                                        : Forward(nullptr, nullptr, 0)) {}
 
@@ -111,21 +107,13 @@ struct BackwardWeights {
 // A slice of the batch, and what the threads that compute it share.
 template <class T, class Cell>
 struct BackwardSlice {
-  BackwardSlice(const longspan::Backward<T>& p, int64_t first, int64_t last, int members)
-      : team(members), first(first), last(last), grads(p.hidden, std::max(kRowsAtOnce, last - first) + 1),
-        h_before(p.grad_w_hh == nullptr ? 0 : p.hidden, grads.capacity()),
-        x(p.grad_w_hh == nullptr ? 0 : p.input, grads.capacity()),
-        grad_x(p.grad_x == nullptr ? 0 : grads.capacity()),
-        w_ih(p.hidden, x.depth()), w_hh(p.hidden, h_before.depth()), bias(p.hidden), segment(p, last - first) {}
+  BackwardSlice(const longspan::Backward<T>& p, const Rows& rows, int64_t first, int64_t last, const Plan& plan)
+      : team(plan.members), first(first), last(last), products(p, p.hidden, rows, first, last, plan),
+        segment(p, last - first) {}
 
   Team team;
   int64_t first, last;
-  GateGradients<T, Cell> grads;
-  Sources<T> h_before, x;
-  Buffer<T*> grad_x;  // where the gradient of x goes, of each row of `grads`
-  WeightGradient<T, Cell, typename Cell::FromInput> w_ih;
-  WeightGradient<T, Cell, typename Cell::FromHidden> w_hh;
-  BiasGradient<T, Cell> bias;
+  Products<T, typename Cell::Shape> products;
   SegmentRoom<T, Cell> segment;
 };
 
@@ -135,7 +123,7 @@ class BackwardWalk {
  public:
   BackwardWalk(const longspan::Backward<T>& problem, const Rows& rows,
                const BackwardWeights<T, Cell, Columns>& weights, BackwardSlice<T, Cell>& slice, Member member)
-      : p_(problem), rows_(rows), weights_(weights), slice_(slice), member_(member),
+      : p_(problem), rows_(rows), weights_(weights), slice_(slice), products_(slice.products), member_(member),
         blocks_(divide_up(p_.hidden, kAcross)), begin_(member.begin(blocks_) * kAcross),
         end_(std::min(member.end(blocks_) * kAcross, p_.hidden)), back_(slice.last - slice.first),
         segment_(p_, rows, weights.forward, slice.segment, slice.first, slice.last, begin_, end_) {}
@@ -146,8 +134,8 @@ class BackwardWalk {
     for (int64_t step = p_.walk.steps - 1; step >= 0; --step) {
       const int64_t running = rows_.running(step, slice_.first, slice_.last);
       if (running == 0) continue;
-      if (used + running > slice_.grads.capacity()) {
-        finish(used);
+      if (used + running > products_.of_h.capacity()) {
+        products_.finish(used, weights_.w_ih, member_);
         used = 0;
       }
       if constexpr (kGated) {
@@ -161,7 +149,7 @@ class BackwardWalk {
       }
       used += running;
     }
-    finish(used);
+    products_.finish(used, weights_.w_ih, member_);
   }
 
  private:
@@ -207,19 +195,21 @@ class BackwardWalk {
     for (int64_t n = member_.begin(running); n < member_.end(running); ++n) {
       const int64_t row = rows_(step, slice_.first + n);
       if (p_.grad_w_hh != nullptr) {
-        slice_.h_before.put(used + n, back_[n].h_before);
-        slice_.x.put(used + n, p_.x + row * p_.input);
+        products_.h_before.put(used + n, back_[n].h_before);
+        products_.x.put(used + n, p_.x + row * p_.input);
       }
-      if (p_.grad_x != nullptr) slice_.grad_x[used + n] = p_.grad_x + row * p_.input;
+      if (p_.grad_x != nullptr) products_.grad_x[used + n] = p_.grad_x + row * p_.input;
     }
   }
 
   void gates(const RowBack<T>& row, int64_t number) {
+    const auto& blocks = products_.of_h.blocks();
     for_units<T>(begin_, end_, [&](int64_t u, int count) {
+      const int64_t width = count == kLanes<T> ? blocks.full : blocks.width(blocks.of(u));
       const RowBack<T> at{row.c_before + u, row.c + u, row.h_before + u, row.h + u, row.gates + u,
                           row.grad_h == nullptr ? nullptr : row.grad_h + u, row.carried_h + u, row.carried_c + u};
-      Gradient<Cell>::template gates<T>(at, p_.hidden, count, slice_.grads.at_unit(number, u),
-                                        Cell::units * kLanes<T>);
+      Gradient<Cell>::template gates<T>(at, p_.hidden, count, products_.of_h.at_unit(number, u), width,
+                                        static_cast<int>(std::min<int64_t>(kLanes<T>, width)));
     });
   }
 
@@ -228,7 +218,7 @@ class BackwardWalk {
     Tile<T, Height, Columns> tile;
     tile.clear();
     const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks_);
-    slice_.grads.template multiply_rows<typename Cell::FromHidden>(tile, number, weights);
+    products_.of_h.template multiply_rows<typename Cell::FromHidden>(tile, number, weights);
     for (int r = 0; r < Height; ++r) {
       T* const carried = back_[first + r].carried_h;
       const int64_t begin = block * kAcross;
@@ -238,28 +228,11 @@ class BackwardWalk {
     }
   }
 
-  // The products of the rows so far. All members have to be there, and to stay until all are done.
-  void finish(int64_t count) {
-    member_.meet();
-    const int64_t blocks = slice_.grads.blocks();
-    for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
-      if (p_.grad_w_hh != nullptr) {
-        slice_.w_ih.add(block, slice_.grads, slice_.x, count);
-        slice_.w_hh.add(block, slice_.grads, slice_.h_before, count);
-      }
-      if (p_.grad_b_hh != nullptr) slice_.bias.add(block, slice_.grads, count);
-    }
-    if (p_.grad_x != nullptr) {
-      slice_.grads.template multiply_to<typename Cell::FromInput>(slice_.grad_x.data(), weights_.w_ih, p_.input,
-                                                                  member_.begin(count), member_.end(count));
-    }
-    member_.meet();
-  }
-
   const longspan::Backward<T>& p_;
   const Rows& rows_;
   const BackwardWeights<T, Cell, Columns>& weights_;
   BackwardSlice<T, Cell>& slice_;
+  Products<T, typename Cell::Shape>& products_;
   Member member_;
   int64_t blocks_, begin_, end_;
   Buffer<RowBack<T>> back_;
@@ -273,32 +246,12 @@ void backward_in_blocks(const longspan::Backward<T>& problem, Plan plan) {
   const auto cuts = rows.slices(plan.slices);
   std::deque<BackwardSlice<T, Cell>> slices;
   for (size_t part = 0; part + 1 < cuts.size(); ++part) {
-    slices.emplace_back(problem, cuts[part], cuts[part + 1], plan.members);
+    slices.emplace_back(problem, rows, cuts[part], cuts[part + 1], plan);
   }
   for_teams(slices, [&](BackwardSlice<T, Cell>& slice, Member member) {
     BackwardWalk<T, Cell, Columns>(problem, rows, weights, slice, member).walk();
   });
-  const int64_t size = Cell::gates * problem.hidden;
-  if (problem.grad_w_hh != nullptr) {
-    std::vector<const WeightGradient<T, Cell, typename Cell::FromInput>*> of_w_ih;
-    std::vector<const WeightGradient<T, Cell, typename Cell::FromHidden>*> of_w_hh;
-    for (const BackwardSlice<T, Cell>& slice : slices) {
-      of_w_ih.push_back(&slice.w_ih);
-      of_w_hh.push_back(&slice.w_hh);
-    }
-    of_w_ih.front()->unpack(of_w_ih, problem.grad_w_ih, problem.threads);
-    of_w_hh.front()->unpack(of_w_hh, problem.grad_w_hh, problem.threads);
-  }
-  if (problem.grad_b_hh != nullptr) {
-    std::fill_n(problem.grad_b_ih, size, T(0));
-    std::fill_n(problem.grad_b_hh, size, T(0));
-  }
-  for (const BackwardSlice<T, Cell>& slice : slices) {
-    if (problem.grad_b_hh != nullptr) {
-      slice.bias.template unpack<typename Cell::FromInput>(problem.grad_b_ih);
-      slice.bias.template unpack<typename Cell::FromHidden>(problem.grad_b_hh);
-    }
-  }
+  Products<T, typename Cell::Shape>::unpack(slices);
 }
 
 template <class T, class Cell>

@@ -30,12 +30,15 @@ class Rounded {
   }
 
   // [block][depth][number of the block] becomes [block][pair][number of the block].
-  static Buffer<uint32_t> pack(const Buffer<float>& weights, int64_t blocks, int64_t depth, int64_t width) {
-    Buffer<uint32_t> packed(blocks * deep(depth) * width, 0u);
-    for (int64_t block = 0; block < blocks; ++block) {
+  template <class Cell>
+  static Buffer<uint32_t> pack(const Buffer<float>& weights, int64_t hidden, int64_t depth) {
+    const Blocks<Cell, float> blocks(hidden);
+    Buffer<uint32_t> packed(Cell::gates * blocks.places() * deep(depth), 0u);
+    for (int64_t block = 0; block < blocks.count(); ++block) {
+      const int64_t before = Cell::gates * blocks.begin(block), width = Cell::gates * blocks.width(block);
       for (int64_t k = 0; k < depth; ++k) {
-        const float* from = weights.data() + (block * depth + k) * width;
-        uint32_t* to = packed.data() + (block * deep(depth) + k / 2) * width;
+        const float* from = weights.data() + before * depth + k * width;
+        uint32_t* to = packed.data() + before * deep(depth) + k / 2 * width;
         for (int64_t n = 0; n < width; ++n) to[n] |= rounded(from[n]) << (k % 2 == 0 ? 0 : 16);
       }
     }

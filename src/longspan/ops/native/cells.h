@@ -28,8 +28,10 @@ void keep_gates(const Vector<T>* gates, T* to, int64_t hidden, int count) {
 }
 
 struct Lstm {
+  using Shape = Lstm;  // what other cells may share: how products are summed
   static constexpr longspan::Cell cell = longspan::Cell::lstm;
   static constexpr int gates = 4, sums = 4, units = 1;  // units: vectors of hidden units in a block
+  static constexpr bool narrows = true;                 // whether the last block may have fewer
   using FromInput = To<0, 1, 2, 3>;
   using FromHidden = To<0, 1, 2, 3>;
 
@@ -56,8 +58,10 @@ struct Lstm {
 };
 
 struct Gru {
+  using Shape = Gru;
   static constexpr longspan::Cell cell = longspan::Cell::gru;
   static constexpr int gates = 3, sums = 4, units = 1;  // r, z, and the two parts of n
+  static constexpr bool narrows = false;                // a part that is not summed from x would be zero times x
   using FromInput = To<0, 1, 2>;
   using FromHidden = To<0, 1, 3>;
 
@@ -76,16 +80,12 @@ struct Gru {
   }
 };
 
-struct RnnTanh {
-  static constexpr longspan::Cell cell = longspan::Cell::rnn_tanh;
+struct Rnn {
+  using Shape = Rnn;
   static constexpr int gates = 1, sums = 1, units = 4;
+  static constexpr bool narrows = true;
   using FromInput = To<0, 1, 2, 3>;
   using FromHidden = To<0, 1, 2, 3>;
-
-  template <class T>
-  static void activate(Vector<T>* sums) {
-    sums[0] = hyperbolic_tangent(sums[0]);
-  }
 
   template <class T>
   static void finish(const Vector<T>* h, const RowOut<T>& row, int64_t, int count) {
@@ -93,20 +93,21 @@ struct RnnTanh {
   }
 };
 
-struct RnnRelu {
+struct RnnTanh : Rnn {
+  static constexpr longspan::Cell cell = longspan::Cell::rnn_tanh;
+
+  template <class T>
+  static void activate(Vector<T>* sums) {
+    sums[0] = hyperbolic_tangent(sums[0]);
+  }
+};
+
+struct RnnRelu : Rnn {
   static constexpr longspan::Cell cell = longspan::Cell::rnn_relu;
-  static constexpr int gates = 1, sums = 1, units = 4;
-  using FromInput = To<0, 1, 2, 3>;
-  using FromHidden = To<0, 1, 2, 3>;
 
   template <class T>
   static void activate(Vector<T>* sums) {
     sums[0] = sums[0] < 0 ? Vector<T>{} : sums[0];
-  }
-
-  template <class T>
-  static void finish(const Vector<T>* h, const RowOut<T>& row, int64_t, int count) {
-    store(row.h, h[0], count);
   }
 };
 

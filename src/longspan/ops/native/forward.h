@@ -13,12 +13,13 @@ struct PackedWeights {
 
   PackedWeights(const T* w_ih, const T* w_hh, const T* b_ih, const T* b_hh, int64_t input, int64_t hidden,
                 int threads = 1)
-      : w_ih(pack_for<Cell, Kind>(w_ih, hidden, input, threads)),
-        w_hh(pack_for<Cell, Kind>(w_hh, hidden, hidden, threads)),
-        bias(pack_bias<Cell, T>(b_ih, b_hh, hidden)) {}
+      : w_ih(pack_for<typename Cell::Shape, Kind>(w_ih, hidden, input, threads)),
+        w_hh(pack_for<typename Cell::Shape, Kind>(w_hh, hidden, hidden, threads)),
+        bias(pack_bias<typename Cell::Shape, T>(b_ih, b_hh, hidden)) {}
 
   // The biases alone: the other weights are packed block by block as they are used.
-  PackedWeights(const T* b_ih, const T* b_hh, int64_t hidden) : bias(pack_bias<Cell, T>(b_ih, b_hh, hidden)) {}
+  PackedWeights(const T* b_ih, const T* b_hh, int64_t hidden)
+      : bias(pack_bias<typename Cell::Shape, T>(b_ih, b_hh, hidden)) {}
 
   Buffer<Number> w_ih, w_hh;
   Buffer<T> bias;
@@ -27,10 +28,11 @@ struct PackedWeights {
 // Each sum of a block begins with its bias.
 template <class Cell, class T, int Height, int Columns>
 inline void begin_sums(Tile<T, Height, Columns>& tile, const T* bias, int64_t block) {
+  bias += Cell::sums * Blocks<Cell, T>::begin(block);
 #pragma GCC unroll 16
   for (int r = 0; r < Height; ++r) {
 #pragma GCC unroll 16
-    for (int j = 0; j < Columns; ++j) tile.sums[r][j] = load(bias + (block * Columns + j) * kLanes<T>);
+    for (int j = 0; j < Columns; ++j) tile.sums[r][j] = load(bias + j * kLanes<T>);
   }
 }
 
@@ -67,7 +69,8 @@ class ForwardWalk {
   ForwardWalk(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell, Kind>& weights,
               const ForwardSlice& slice, Member member)
       : p_(problem), rows_(rows), weights_(weights), bias_(weights.bias.data()), first_(slice.first),
-        last_(slice.last), member_(member), out_(last_ - first_), x_(last_ - first_), h_(last_ - first_),
+        last_(slice.last), member_(member), blocks_(p_.hidden), out_(last_ - first_), x_(last_ - first_),
+        h_(last_ - first_),
         inputs_(last_ - first_, p_.input), states_(last_ - first_, p_.hidden),
         ahead_(kExact && last_ - first_ < kTileRows<T> && p_.input >= kInputsWorthwhile && !weights_.w_hh.empty()
                    ? kRowsAhead
@@ -80,10 +83,13 @@ class ForwardWalk {
       point_at(step, running);
       if (p_.c_starts != nullptr && rows_.starts_segment(step)) keep_start(step, running);
       if (step >= projected_) project(step);
-      const int64_t blocks = blocks_of<Cell, T>(p_.hidden);
-      for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
+      for (int64_t block = member_.begin(blocks_.count()); block < member_.end(blocks_.count()); ++block) {
         take_weights(block);
-        for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { tile<height.value>(block, row); });
+        blocks_.with_columns(block, [&](auto columns) {
+          for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) {
+            tile<height.value, columns.value>(block, row);
+          });
+        });
       }
       member_.meet();
       if (member_.is_first()) keep_last(step, running);
@@ -96,7 +102,7 @@ class ForwardWalk {
   // each weight that is loaded serves more than them. They are the same sums in the same order.
   static constexpr int64_t kRowsAhead = 48;
   static constexpr int64_t kInputsWorthwhile = 4;
-  static constexpr int64_t kSums = Cell::sums * Cell::units * kLanes<T>;  // of a block
+  static constexpr int kColumns = Blocks<Cell, T>::columns;
   static constexpr bool kExact = std::is_same_v<Number, T>;
 
   void point_at(int64_t step, int64_t running) {
@@ -118,8 +124,8 @@ class ForwardWalk {
 
   // Keep c as it is before a step, of this member's units.
   void keep_start(int64_t step, int64_t running) {
-    const int64_t width = Cell::units * kLanes<T>, blocks = blocks_of<Cell, T>(p_.hidden);
-    const int64_t begin = member_.begin(blocks) * width, end = std::min(member_.end(blocks) * width, p_.hidden);
+    const int64_t begin = blocks_.begin(member_.begin(blocks_.count()));
+    const int64_t end = std::min(blocks_.begin(member_.end(blocks_.count())), p_.hidden);
     for (int64_t n = 0; n < running; ++n) {
       const T* const c = out_[n].c_before;
       std::copy(c + begin, c + end, p_.c_starts + rows_.start(step, first_ + n) * p_.hidden + begin);
@@ -128,17 +134,17 @@ class ForwardWalk {
 
   // Point at the weights of a block, packed now where they have not been before.
   void take_weights(int64_t block) {
-    const int64_t width = Cell::gates * Cell::units * kLanes<T>;
-    const int64_t of_x = Kind::deep(p_.input) * width, of_h = Kind::deep(p_.hidden) * width;
-    w_ih_ = weights_.w_ih.data() + block * of_x;
-    w_hh_ = weights_.w_hh.data() + block * of_h;
+    const int64_t before = Cell::gates * blocks_.begin(block);
+    w_ih_ = weights_.w_ih.data() + before * Kind::deep(p_.input);
+    w_hh_ = weights_.w_hh.data() + before * Kind::deep(p_.hidden);
     if constexpr (kExact) {
       if (!weights_.w_hh.empty()) return;
-      packed_.resize(of_x + of_h);
-      pack_block<Cell>(p_.w_ih, p_.hidden, p_.input, block, packed_.data());
-      pack_block<Cell>(p_.w_hh, p_.hidden, p_.hidden, block, packed_.data() + of_x);
+      const int64_t gates = Cell::gates * blocks_.full;
+      packed_.resize(gates * (p_.input + p_.hidden));
       w_ih_ = packed_.data();
-      w_hh_ = packed_.data() + of_x;
+      w_hh_ = packed_.data() + gates * p_.input;
+      pack_block<typename Cell::Shape>(p_.w_ih, p_.hidden, p_.input, block, packed_.data());
+      pack_block<typename Cell::Shape>(p_.w_hh, p_.hidden, p_.hidden, block, packed_.data() + gates * p_.input);
     }
   }
 
@@ -154,41 +160,46 @@ class ForwardWalk {
       for (int64_t n = 0; n < running; ++n) x.push_back(inputs_.see(p_.x + rows_(projected_, first_ + n) * p_.input, n));
     }
     done_ = 0;
-    const int64_t blocks = blocks_of<Cell, T>(p_.hidden), begin = member_.begin(blocks), end = member_.end(blocks);
-    sums_.resize((end - begin) * ahead_ * kSums);
+    const int64_t begin = member_.begin(blocks_.count()), end = member_.end(blocks_.count());
+    sums_.resize((end - begin) * ahead_ * kColumns * kLanes<T>);
     for (int64_t block = begin; block < end; ++block) {
       take_weights(block);
-      for_tiles<kTileRows<T>>(static_cast<int64_t>(x.size()), [&](auto height, int64_t row) {
-        Tile<T, height.value, Cell::sums * Cell::units> tile;
-        from_input(tile, block, &x[row]);
-        std::memcpy(sums_of(block, row), &tile, sizeof(tile));
+      blocks_.with_columns(block, [&](auto columns) {
+        for_tiles<kTileRows<T>>(static_cast<int64_t>(x.size()), [&](auto height, int64_t row) {
+          Tile<T, height.value, columns.value> tile;
+          from_input(tile, block, &x[row]);
+          std::memcpy(sums_of<columns.value>(block, row), &tile, sizeof(tile));
+        });
       });
     }
   }
 
+  template <int Columns>
   T* sums_of(int64_t block, int64_t row) {
-    return sums_.data() + ((block - member_.begin(blocks_of<Cell, T>(p_.hidden))) * ahead_ + row) * kSums;
+    const int64_t before = (block - member_.begin(blocks_.count())) * ahead_ * kColumns;
+    return sums_.data() + (before + row * Columns) * kLanes<T>;
   }
 
   // The sums over x, with the bias that they begin with.
   template <int Height, int Columns>
   void from_input(Tile<T, Height, Columns>& tile, int64_t block, const Number* const* x) const {
     begin_sums<Cell>(tile, bias_, block);
-    multiply<typename Cell::FromInput>(tile, x, w_ih_, Kind::deep(p_.input));
+    multiply<Into<typename Cell::FromInput, Cell, Columns>>(tile, x, w_ih_, Kind::deep(p_.input));
   }
 
-  template <int Height>
+  template <int Height, int Columns>
   void tile(int64_t block, int64_t first) {
-    constexpr int columns = Cell::sums * Cell::units;
-    Tile<T, Height, columns> tile;
+    Tile<T, Height, Columns> tile;
     if (ahead_ > 0) {
-      std::memcpy(&tile, sums_of(block, done_ + first), sizeof(tile));
+      std::memcpy(&tile, sums_of<Columns>(block, done_ + first), sizeof(tile));
     } else {
       from_input(tile, block, &x_[first]);
     }
-    multiply<typename Cell::FromHidden>(tile, &h_[first], w_hh_, Kind::deep(p_.hidden));
-    activate<Cell>(tile);
-    for (int r = 0; r < Height; ++r) finish(tile.sums[r], block, out_[first + r]);
+    multiply<Into<typename Cell::FromHidden, Cell, Columns>>(tile, &h_[first], w_hh_, Kind::deep(p_.hidden));
+    widened<Cell>(tile, [&](auto& sums) {
+      activate<Cell>(sums);
+      for (int r = 0; r < Height; ++r) finish(sums.sums[r], block, out_[first + r]);
+    });
   }
 
   void finish(const Vector<T>* sums, int64_t block, const RowOut<T>& row) {
@@ -217,6 +228,7 @@ class ForwardWalk {
   const T* bias_;
   int64_t first_, last_;
   Member member_;
+  Blocks<Cell, T> blocks_;
   Buffer<RowOut<T>> out_;
   Buffer<const Number*> x_, h_;
   Kind inputs_, states_;
@@ -232,7 +244,7 @@ template <class T, class Cell, class Kind>
 void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell, Kind>& weights) {
   const Rows rows(problem.walk);
   const int64_t hidden = problem.hidden;
-  const Plan chosen = plan<T>(problem.walk.batch, blocks_of<Cell, T>(hidden),
+  const Plan chosen = plan<T>(problem.walk.batch, Blocks<Cell, T>(hidden).count(),
                               Cell::gates * hidden * (problem.input + hidden), problem.threads);
   auto slices = cut(rows, chosen);
   for_teams(slices, [&](const ForwardSlice& slice, Member member) {

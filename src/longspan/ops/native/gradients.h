@@ -1,7 +1,7 @@
 // Gate gradients of some hundred rows at a time, and the products that are made of them while they are in the cache.
 //
-// Gradients lie as the packed weights do, [block][row][sum][unit vector][lane]: a tile of the weights' gradient is then
-// a product of the same form as a tile of gates, with the rows for its depth.
+// Gradients lie as the packed weights do, [block][row][sum][unit]: a tile of the weights' gradient is then a product of
+// the same form as a tile of gates, with the rows for its depth.
 #pragma once
 
 #include "packing.h"
@@ -11,35 +11,38 @@ namespace LONGSPAN_ISA {
 template <class T, class Cell>
 class GateGradients {
  public:
-  static constexpr int lanes = kLanes<T>, vectors = Cell::sums * Cell::units;
-  static constexpr int64_t width = vectors * lanes;
+  static constexpr int lanes = kLanes<T>;
 
   GateGradients(int64_t hidden, int64_t capacity)
-      : hidden_(hidden), blocks_(blocks_of<Cell, T>(hidden)), capacity_(capacity), values_(blocks_ * capacity * width) {}
+      : hidden_(hidden), blocks_(hidden), capacity_(capacity), values_(Cell::sums * blocks_.places() * capacity) {}
 
-  int64_t blocks() const { return blocks_; }
+  int64_t hidden() const { return hidden_; }
+  const Blocks<Cell, T>& blocks() const { return blocks_; }
   int64_t capacity() const { return capacity_; }
-  const T* at(int64_t block, int64_t row) const { return values_.data() + (block * capacity_ + row) * width; }
 
-  // Where the gradients of a vector of units begin; those of the next sum are Cell::units * lanes further.
+  const T* at(int64_t block, int64_t row) const {
+    return values_.data() + Cell::sums * (blocks_.begin(block) * capacity_ + row * blocks_.width(block));
+  }
+
+  // Where the gradients of a unit begin; those of the next sum are the width of the unit's block further.
   T* at_unit(int64_t row, int64_t unit) {
-    const int64_t vector = unit / lanes;
-    return values_.data() + (vector / Cell::units * capacity_ + row) * width + vector % Cell::units * lanes;
+    const int64_t block = blocks_.of(unit);
+    return const_cast<T*>(at(block, row)) + unit - blocks_.begin(block);
   }
 
   // Add the product of the rows [row, row + Rows) and weights of `pack_columns`. `Which` says which sums take part.
   template <class Which, int Rows, int Columns>
   void multiply_rows(Tile<T, Rows, Columns>& tile, int64_t row, const T* weights) const {
     const T* rows[Rows];
-    for (int64_t block = 0; block < blocks_; ++block) {
+    for (int64_t block = 0; block < blocks_.count(); ++block) {
       for (int r = 0; r < Rows; ++r) rows[r] = at(block, row + r);
-      const int64_t units = hidden_ - block * Cell::units * lanes;
-      if (leading<Which>() == Which::count && units >= Cell::units * lanes) {
-        multiply<Ascending<Columns>>(tile, rows, weights, Which::count * lanes);
+      const int64_t width = blocks_.width(block), units = blocks_.units(block);
+      if (leading<Which>() == Which::count && units == width) {
+        multiply<Ascending<Columns>>(tile, rows, weights, Cell::gates * width);
       } else {
-        multiply_vectors<Which>(tile, rows, weights, units);
+        multiply_gates<Which>(tile, rows, weights, width, units);
       }
-      weights += Which::count * lanes * Columns * lanes;
+      weights += Cell::gates * width * Columns * lanes;
     }
   }
 
@@ -71,16 +74,18 @@ class GateGradients {
   }
 
   template <class Which, int Rows, int Columns>
-  static void multiply_vectors(Tile<T, Rows, Columns>& tile, const T* const* rows, const T* weights, int64_t units) {
-    for (int j = 0; j < Which::count; ++j) {
+  static void multiply_gates(Tile<T, Rows, Columns>& tile, const T* const* rows, const T* weights, int64_t width,
+                             int64_t units) {
+    for (int gate = 0; gate < Cell::gates; ++gate, weights += width * Columns * lanes) {
       const T* part[Rows];
-      for (int r = 0; r < Rows; ++r) part[r] = rows[r] + Which::column[j] * lanes;
-      const int64_t depth = std::min<int64_t>(lanes, units - j % Cell::units * lanes);
-      multiply<Ascending<Columns>>(tile, part, weights + j * lanes * Columns * lanes, depth);
+      for (int r = 0; r < Rows; ++r) part[r] = rows[r] + sum_of<Cell, Which>(gate) * width;
+      multiply<Ascending<Columns>>(tile, part, weights, units);
     }
   }
 
-  int64_t hidden_, blocks_, capacity_;
+  int64_t hidden_;
+  Blocks<Cell, T> blocks_;
+  int64_t capacity_;
   Buffer<T> values_;
 };
 
@@ -110,126 +115,159 @@ class Sources {
   Buffer<T> values_;
 };
 
-// Gradient of packed weights, [block][depth][vector of `Which`][lane].
+// Gradient of packed weights, [block][depth][gate][unit], all of them or some blocks.
 template <class T, class Cell, class Which>
 class WeightGradient {
  public:
   static constexpr int lanes = kLanes<T>;
-  static constexpr int64_t width = Which::count * lanes;
 
-  WeightGradient(int64_t hidden, int64_t depth)
-      : hidden_(hidden), depth_(depth), values_(blocks_of<Cell, T>(hidden) * depth * width, T(0)) {}
+  WeightGradient(int64_t hidden, int64_t depth) : WeightGradient(hidden, depth, 0, Blocks<Cell, T>(hidden).count()) {}
 
-  // Add the products of the first `count` rows, for one block.
-  void add(int64_t block, const GateGradients<T, Cell>& grads, const Sources<T>& sources, int64_t count) {
-    for_tiles<kTileRows<T>>(depth_, [&](auto height, int64_t first) {
-      add<height.value>(grads.at(block, 0), sources.group(first), count, at(block, first));
+  WeightGradient(int64_t hidden, int64_t depth, int64_t first, int64_t last)
+      : hidden_(hidden), blocks_(hidden), begin_(blocks_.begin(first)), depth_(depth),
+        values_(Cell::gates * (std::min(blocks_.begin(last), blocks_.places()) - begin_) * depth) {}
+
+  // The products of the first `count` rows, for one block: added to what there is, unless it is the first time.
+  void add(int64_t block, const GateGradients<T, Cell>& grads, const Sources<T>& sources, int64_t count,
+           bool first_time) {
+    blocks_.with_columns(block, [&](auto columns) {
+      using Of = Into<Which, Cell, columns.value>;
+      for_tiles<kTileRows<T>>(depth_, [&](auto height, int64_t first) {
+        Tile<T, height.value, Of::count> tile;
+        sum<Of, columns.value>(tile, grads.at(block, 0), sources.group(first), count, at(block, first));
+        first_time ? put(tile, at(block, first)) : add(tile, at(block, first));
+      });
     });
   }
 
   // The sum of several, (G H, depth) as torch has it.
   static void unpack(const std::vector<const WeightGradient*>& parts, T* to, int threads) {
     const WeightGradient& one = *parts.front();
-    for_shares(blocks_of<Cell, T>(one.hidden_), one.values_.size() * parts.size(), threads, [&](int64_t block) {
-      for (int j = 0; j < Which::count; ++j) {
-        const int64_t unit = (block * Cell::units + j % Cell::units) * lanes;
-        if (unit >= one.hidden_) continue;
-        T* const rows = to + (j / Cell::units * one.hidden_ + unit) * one.depth_;
-        const int count = static_cast<int>(std::min<int64_t>(lanes, one.hidden_ - unit));
+    for_shares(one.blocks_.count(), one.values_.size() * parts.size(), threads,
+               [&](int64_t block) { unpack(parts, block, to); });
+  }
+
+  static void unpack(const std::vector<const WeightGradient*>& parts, int64_t block, T* to) {
+    const WeightGradient& one = *parts.front();
+    for (int64_t gate = 0; gate < Cell::gates; ++gate) {
+      for_units<T>(0, one.blocks_.units(block), [&](int64_t unit, int count) {
+        T* const rows = to + (gate * one.hidden_ + one.blocks_.begin(block) + unit) * one.depth_;
+        const int64_t place = gate * one.blocks_.width(block) + unit;
         for (int64_t first = 0; first < one.depth_; first += lanes) {
-          unpack(parts, block, first, j, rows + first, count);
+          unpack(parts, block, first, place, rows + first, count);
         }
-      }
-    });
+      });
+    }
   }
 
  private:
-  T* at(int64_t block, int64_t first) { return values_.data() + (block * depth_ + first) * width; }
-  const T* at(int64_t block, int64_t first) const { return values_.data() + (block * depth_ + first) * width; }
+  const T* at(int64_t block, int64_t first) const {
+    return values_.data() + Cell::gates * ((blocks_.begin(block) - begin_) * depth_ + first * blocks_.width(block));
+  }
+  T* at(int64_t block, int64_t first) { return const_cast<T*>(std::as_const(*this).at(block, first)); }
 
-  template <int Height>
-  static void add(const T* grads, const T* sources, int64_t count, T* to) {
-    for (int r = 0; r < Height * Which::count; ++r) __builtin_prefetch(to + r * lanes, 1);
-    Tile<T, Height, Which::count> tile;
+  // The products of `count` rows of `Wide` vectors of gradients, of which `Of` takes some, and sources; they go to `to`.
+  template <class Of, int Wide, int Height>
+  static inline __attribute__((always_inline)) void sum(Tile<T, Height, Of::count>& tile, const T* grads,
+                                                        const T* sources, int64_t count, const T* to) {
+    for (int r = 0; r < Height * Of::count; ++r) __builtin_prefetch(to + r * lanes, 1);
     tile.clear();
-    for (int64_t row = 0; row < count; ++row, grads += GateGradients<T, Cell>::width, sources += kTileRows<T>) {
-      Vector<T> grad[Which::count];
+    for (int64_t row = 0; row < count; ++row, grads += Wide * lanes, sources += kTileRows<T>) {
+      Vector<T> grad[Of::count];
 #pragma GCC unroll 16
-      for (int j = 0; j < Which::count; ++j) grad[j] = load(grads + Which::column[j] * lanes);
+      for (int j = 0; j < Of::count; ++j) grad[j] = load(grads + Of::column[j] * lanes);
 #pragma GCC unroll 16
       for (int r = 0; r < Height; ++r) {
         const Vector<T> value = broadcast(sources[r]);
 #pragma GCC unroll 16
-        for (int j = 0; j < Which::count; ++j) tile.sums[r][j] += value * grad[j];
+        for (int j = 0; j < Of::count; ++j) tile.sums[r][j] += value * grad[j];
       }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < Height; ++r) {
-#pragma GCC unroll 16
-      for (int j = 0; j < Which::count; ++j, to += lanes) store(to, load(to) + tile.sums[r][j]);
     }
   }
 
-  static void unpack(const std::vector<const WeightGradient*>& parts, int64_t block, int64_t first, int j, T* to,
-                     int count) {
+  template <int Height, int Columns>
+  static void put(const Tile<T, Height, Columns>& tile, T* to) {
+#pragma GCC unroll 16
+    for (int r = 0; r < Height; ++r) {
+#pragma GCC unroll 16
+      for (int j = 0; j < Columns; ++j, to += lanes) store(to, tile.sums[r][j]);
+    }
+  }
+
+  template <int Height, int Columns>
+  static void add(const Tile<T, Height, Columns>& tile, T* to) {
+#pragma GCC unroll 16
+    for (int r = 0; r < Height; ++r) {
+#pragma GCC unroll 16
+      for (int j = 0; j < Columns; ++j, to += lanes) store(to, load(to) + tile.sums[r][j]);
+    }
+  }
+
+  static void unpack(const std::vector<const WeightGradient*>& parts, int64_t block, int64_t first, int64_t place,
+                     T* to, int count) {
     const int64_t depth = parts.front()->depth_;
     const int size = static_cast<int>(std::min<int64_t>(lanes, depth - first));
     Vector<T> square[lanes]{};
     for (const WeightGradient* part : parts) {
-      for (int k = 0; k < size; ++k) square[k] += load(part->at(block, first + k) + j * lanes);
+      for (int k = 0; k < size; ++k) square[k] += load(part->at(block, first + k) + place, count);
     }
     transpose<T>(square);
     for (int unit = 0; unit < count; ++unit) store(to + unit * depth, square[unit], size);
   }
 
-  int64_t hidden_, depth_;
+  int64_t hidden_;
+  Blocks<Cell, T> blocks_;
+  int64_t begin_, depth_;
   Buffer<T> values_;
 };
 
-// Sums of gate gradients over rows, [block][sum][unit vector][lane].
+// Sums of gate gradients over rows, [block][sum][unit].
 template <class T, class Cell>
 class BiasGradient {
  public:
-  static constexpr int lanes = kLanes<T>, vectors = Cell::sums * Cell::units;
+  static constexpr int lanes = kLanes<T>;
 
   explicit BiasGradient(int64_t hidden)
-      : hidden_(hidden), values_(blocks_of<Cell, T>(hidden) * vectors * lanes, T(0)) {}
+      : hidden_(hidden), blocks_(hidden), values_(Cell::sums * blocks_.places(), T(0)) {}
 
   void add(int64_t block, const GateGradients<T, Cell>& grads, int64_t count) {
-    T* to = values_.data() + block * vectors * lanes;
-    Vector<T> sums[vectors];
+    T* to = values_.data() + Cell::sums * blocks_.begin(block);
+    blocks_.with_columns(block, [&](auto columns) {
+      Vector<T> sums[columns.value];
 #pragma GCC unroll 16
-    for (int j = 0; j < vectors; ++j) sums[j] = load(to + j * lanes);
-    for (int64_t row = 0; row < count; ++row) {
-      const T* from = grads.at(block, row);
+      for (int j = 0; j < columns.value; ++j) sums[j] = load(to + j * lanes);
+      const T* from = grads.at(block, 0);
+      for (int64_t row = 0; row < count; ++row, from += columns.value * lanes) {
 #pragma GCC unroll 16
-      for (int j = 0; j < vectors; ++j) sums[j] += load(from + j * lanes);
-    }
+        for (int j = 0; j < columns.value; ++j) sums[j] += load(from + j * lanes);
+      }
 #pragma GCC unroll 16
-    for (int j = 0; j < vectors; ++j) store(to + j * lanes, sums[j]);
+      for (int j = 0; j < columns.value; ++j) store(to + j * lanes, sums[j]);
+    });
   }
 
   // Add the gradients of a vector of units, one vector a sum.
   void add(int64_t unit, const Vector<T>* grads) {
-    static_assert(Cell::units == 1);
-    T* to = values_.data() + unit * vectors;
-    for (int j = 0; j < vectors; ++j) store(to + j * lanes, load(to + j * lanes) + grads[j]);
+    static_assert(Cell::units == 1 && !Cell::narrows);
+    T* to = values_.data() + unit * Cell::sums;
+    for (int j = 0; j < Cell::sums; ++j) store(to + j * lanes, load(to + j * lanes) + grads[j]);
   }
 
   // Add to (G H), as torch has it.
   template <class Which>
   void unpack(T* to) const {
     for (int64_t unit = 0; unit < hidden_; ++unit) {
-      const int64_t vector = unit / lanes, block = vector / Cell::units, u = vector % Cell::units;
+      const int64_t block = blocks_.of(unit), begin = blocks_.begin(block), width = blocks_.width(block);
       for (int gate = 0; gate < Cell::gates; ++gate) {
-        const int64_t column = Which::column[gate * Cell::units] + u;
-        to[gate * hidden_ + unit] += values_[(block * vectors + column) * lanes + unit % lanes];
+        to[gate * hidden_ + unit] +=
+            values_[Cell::sums * begin + sum_of<Cell, Which>(gate) * width + unit - begin];
       }
     }
   }
 
  private:
   int64_t hidden_;
+  Blocks<Cell, T> blocks_;
   Buffer<T> values_;
 };
 

@@ -1,14 +1,11 @@
 // Weights in the order in which the micro-kernel reads them, zero where a vector reaches past the last unit.
 #pragma once
 
-#include <algorithm>
-
+#include "blocks.h"
 #include "buffer.h"
 #include "cells.h"
 
 namespace LONGSPAN_ISA {
-
-inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Packing and its like takes threads from this many numbers on.
 inline constexpr size_t kWorthThreads = 1 << 18;
@@ -23,15 +20,10 @@ void for_shares(int64_t shares, size_t size, int threads, Work work) {
   for (int64_t share = 0; share < shares; ++share) work(share);
 }
 
-template <class Cell, class T>
-int64_t blocks_of(int64_t hidden) {
-  return divide_up(hidden, Cell::units * kLanes<T>);
-}
-
 // `count` rows of `width` numbers, `from_apart` from each other, become columns: number k of each row goes to
-// `to + k * to_apart`, the places of missing rows to zero.
+// `to + k * to_apart`, where there are `places`, and zero to those of missing rows.
 template <class T>
-void turn(const T* from, int64_t from_apart, int count, int64_t width, T* to, int64_t to_apart) {
+void turn(const T* from, int64_t from_apart, int count, int64_t width, T* to, int64_t to_apart, int places) {
   constexpr int lanes = kLanes<T>;
   for (int64_t k = 0; k < width; k += lanes) {
     const int size = static_cast<int>(std::min<int64_t>(lanes, width - k));
@@ -45,34 +37,37 @@ void turn(const T* from, int64_t from_apart, int count, int64_t width, T* to, in
       for (int i = 0; i < lanes; ++i) square[i] = i < count ? load(from + i * from_apart + k, size) : Vector<T>{};
     }
     transpose<T>(square);
-    if (size == lanes) {
+    if (size == lanes && places == lanes) {
 #pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i) store(to + (k + i) * to_apart, square[i]);
     } else {
-      for (int i = 0; i < size; ++i) store(to + (k + i) * to_apart, square[i]);
+      for (int i = 0; i < size; ++i) store(to + (k + i) * to_apart, square[i], places);
     }
   }
 }
 
-// One block of (G H, depth) becomes [depth][gate][unit vector][lane].
+// One block of (G H, depth) becomes [depth][gate][unit].
 template <class Cell, class T>
 void pack_block(const T* weights, int64_t hidden, int64_t depth, int64_t block, T* packed) {
-  constexpr int64_t lanes = kLanes<T>, vectors = Cell::gates * Cell::units;
-  for (int64_t j = 0; j < vectors; ++j) {
-    const int64_t unit = (block * Cell::units + j % Cell::units) * lanes;
-    const int count = static_cast<int>(std::max<int64_t>(0, std::min<int64_t>(lanes, hidden - unit)));
-    turn(weights + (j / Cell::units * hidden + unit) * depth, depth, count, depth, packed + j * lanes,
-         vectors * lanes);
+  const Blocks<Cell, T> blocks(hidden);
+  const int64_t width = blocks.width(block), units = blocks.units(block);
+  for (int64_t gate = 0; gate < Cell::gates; ++gate) {
+    for (int64_t unit = 0; unit < width; unit += kLanes<T>) {
+      const int places = static_cast<int>(std::min<int64_t>(kLanes<T>, width - unit));
+      const int count = static_cast<int>(std::max<int64_t>(0, std::min<int64_t>(places, units - unit)));
+      turn(weights + (gate * hidden + blocks.begin(block) + unit) * depth, depth, count, depth,
+           packed + gate * width + unit, Cell::gates * width, places);
+    }
   }
 }
 
-// (G H, depth) becomes [block][depth][gate][unit vector][lane].
+// (G H, depth) becomes [block][depth][gate][unit].
 template <class Cell, class T>
 Buffer<T> pack_forward(const T* weights, int64_t hidden, int64_t depth, int threads = 1) {
-  const int64_t blocks = blocks_of<Cell, T>(hidden), size = depth * Cell::gates * Cell::units * kLanes<T>;
-  Buffer<T> packed(blocks * size);
-  for_shares(blocks, packed.size(), threads, [&](int64_t block) {
-    pack_block<Cell>(weights, hidden, depth, block, packed.data() + block * size);
+  const Blocks<Cell, T> blocks(hidden);
+  Buffer<T> packed(Cell::gates * blocks.places() * depth);
+  for_shares(blocks.count(), packed.size(), threads, [&](int64_t block) {
+    pack_block<Cell>(weights, hidden, depth, block, packed.data() + Cell::gates * blocks.begin(block) * depth);
   });
   return packed;
 }
@@ -83,22 +78,21 @@ Buffer<typename Kind::Number> pack_for(const T* weights, int64_t hidden, int64_t
   if constexpr (std::is_same_v<typename Kind::Number, T>) {
     return pack_forward<Cell, T>(weights, hidden, depth, threads);
   } else {
-    return Kind::pack(pack_forward<Cell, T>(weights, hidden, depth, threads), blocks_of<Cell, T>(hidden), depth,
-                      Cell::gates * Cell::units * kLanes<T>);
+    return Kind::template pack<Cell>(pack_forward<Cell, T>(weights, hidden, depth, threads), hidden, depth);
   }
 }
 
-// The sums that a block begins with: [block][sum][unit vector][lane].
+// The sums that a block begins with: [block][sum][unit].
 template <class Cell, class T>
 Buffer<T> pack_bias(const T* b_ih, const T* b_hh, int64_t hidden) {
-  constexpr int lanes = kLanes<T>;
-  const int64_t blocks = blocks_of<Cell, T>(hidden), width = Cell::units * lanes;
-  Buffer<T> packed(blocks * Cell::sums * width, T(0));
+  const Blocks<Cell, T> blocks(hidden);
+  Buffer<T> packed(Cell::sums * blocks.places(), T(0));
   for (int64_t u = 0; u < hidden; ++u) {
-    T* to = packed.data() + u / width * Cell::sums * width + u % width;
+    const int64_t block = blocks.of(u), width = blocks.width(block);
+    T* to = packed.data() + Cell::sums * blocks.begin(block) + u - blocks.begin(block);
     for (int gate = 0; gate < Cell::gates; ++gate) {
-      if (b_ih != nullptr) to[Cell::FromInput::column[gate] * width] += b_ih[gate * hidden + u];
-      if (b_hh != nullptr) to[Cell::FromHidden::column[gate] * width] += b_hh[gate * hidden + u];
+      if (b_ih != nullptr) to[sum_of<Cell, typename Cell::FromInput>(gate) * width] += b_ih[gate * hidden + u];
+      if (b_hh != nullptr) to[sum_of<Cell, typename Cell::FromHidden>(gate) * width] += b_hh[gate * hidden + u];
     }
   }
   return packed;
@@ -119,21 +113,23 @@ Buffer<T> pack_backward(const T* weights, int64_t hidden, int64_t depth) {
   return packed;
 }
 
-// (G H, width), as it is, becomes [block of `Columns` vectors][block of units][gate][unit vector][lane][vector][lane]: the
-// weights by which gate gradients are multiplied, in the order in which `GateGradients` keeps these.
+// (G H, width), as it is, becomes [block of `Columns` vectors][block of units][gate][unit][vector][lane]: the weights by
+// which gate gradients are multiplied, in the order in which `GateGradients` keeps these.
 template <class T, class Cell, int Columns>
 Buffer<T> pack_columns(const T* weights, int64_t hidden, int64_t width, int threads = 1) {
   constexpr int64_t lanes = kLanes<T>, across = Columns * lanes;
-  const int64_t units = blocks_of<Cell, T>(hidden) * Cell::units * lanes;
-  Buffer<T> packed(divide_up(width, across) * Cell::gates * units * across, T(0));
-  for_shares(divide_up(width, across), packed.size(), threads, [&](int64_t share) {
-    const int64_t first = share * across, count = std::min(across, width - first);
+  const Blocks<Cell, T> blocks(hidden);
+  const int64_t deep = Cell::gates * blocks.places(), columns = divide_up(width, across) * across;
+  Buffer<T> packed(columns * deep);
+  for_shares(blocks.count(), packed.size(), threads, [&](int64_t block) {
     for (int64_t gate = 0; gate < Cell::gates; ++gate) {
-      for (int64_t unit = 0; unit < hidden; ++unit) {
-        const int64_t vector = unit / lanes, block = vector / Cell::units, j = gate * Cell::units + vector % Cell::units;
-        const int64_t depth = (block * Cell::gates * Cell::units + j) * lanes + unit % lanes;
-        std::copy_n(weights + (gate * hidden + unit) * width + first, count,
-                    packed.data() + first * Cell::gates * units + depth * across);
+      for (int64_t unit = 0; unit < blocks.units(block); ++unit) {
+        const T* const from = weights + (gate * hidden + blocks.begin(block) + unit) * width;
+        const int64_t depth = Cell::gates * blocks.begin(block) + gate * blocks.width(block) + unit;
+        for (int64_t column = 0; column < columns; column += lanes) {
+          const int count = static_cast<int>(std::min(lanes, std::max<int64_t>(0, width - column)));
+          store(packed.data() + (column / across * deep + depth) * across + column % across, load(from + column, count));
+        }
       }
     }
   });

@@ -40,7 +40,8 @@ void multiply_rows(const T* const* rows, int64_t count, const T* weights, int64_
 }
 
 struct OneGate {
-  static constexpr int gates = 1, units = kVectorsOfAShare;
+  static constexpr int gates = 1, sums = 1, units = kVectorsOfAShare;
+  static constexpr bool narrows = false;
 };
 
 // (size, depth) in the order in which `multiply_rows` reads it.

@@ -34,8 +34,10 @@ class Segment {
     first_step_ = step / p_.walk.segment * p_.walk.segment;
     gather(step);
     for (int64_t unit = begin_; unit < end_; unit += kLanes<T>) {
-      for_tiles<kTileRows<T>>(static_cast<int64_t>(x_.size()), [&](auto height, int64_t row) {
-        tile<height.value>(unit, row);
+      Blocks<Cell, T>(p_.hidden).with_columns(unit / kLanes<T>, [&](auto columns) {
+        for_tiles<kTileRows<T>>(static_cast<int64_t>(x_.size()), [&](auto height, int64_t row) {
+          tile<height.value, columns.value>(unit, row);
+        });
       });
     }
     if (!kLstm) return;
@@ -74,21 +76,21 @@ class Segment {
     }
   }
 
-  template <int Height>
+  template <int Height, int Columns>
   void tile(int64_t unit, int64_t row) {
-    constexpr int64_t width = Cell::gates * kLanes<T>;
     static_assert(Cell::units == 1);
-    const int64_t block = unit / kLanes<T>;
-    Tile<T, Height, Cell::sums> tile;
-    begin_sums<Cell>(tile, weights_.bias.data(), block);
-    const T* const w_ih = weights_.w_ih.data() + block * p_.input * width;
-    const T* const w_hh = weights_.w_hh.data() + block * p_.hidden * width;
-    multiply<typename Cell::FromInput>(tile, &x_[row], w_ih, p_.input);
-    multiply<typename Cell::FromHidden>(tile, &h_before_[row], w_hh, p_.hidden);
-    activate<Cell>(tile);
+    Tile<T, Height, Columns> tile;
+    begin_sums<Cell>(tile, weights_.bias.data(), unit / kLanes<T>);
+    const T* const w_ih = weights_.w_ih.data() + Cell::gates * unit * p_.input;
+    const T* const w_hh = weights_.w_hh.data() + Cell::gates * unit * p_.hidden;
+    multiply<Into<typename Cell::FromInput, Cell, Columns>>(tile, &x_[row], w_ih, p_.input);
+    multiply<Into<typename Cell::FromHidden, Cell, Columns>>(tile, &h_before_[row], w_hh, p_.hidden);
     const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
     T* to = room_.gates.data() + row * kKept * p_.hidden + unit;
-    for (int r = 0; r < Height; ++r, to += kKept * p_.hidden) keep_gates<T>(tile.sums[r], to, p_.hidden, count);
+    widened<Cell>(tile, [&](auto& sums) {
+      activate<Cell>(sums);
+      for (int r = 0; r < Height; ++r, to += kKept * p_.hidden) keep_gates<T>(sums.sums[r], to, p_.hidden, count);
+    });
   }
 
   void cell_state(int64_t step, int64_t n) {

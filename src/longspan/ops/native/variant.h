@@ -14,7 +14,9 @@ namespace LONGSPAN_ISA {
 
 template <int Gates>
 struct VariantCell {
+  using Shape = VariantCell;
   static constexpr int gates = Gates, sums = Gates, units = 1;
+  static constexpr bool narrows = false;
   static constexpr bool coupled = Gates == 3;
   static constexpr int f = coupled ? 0 : 1, g = f + 1, o = f + 2;  // i is the first, where there is one
   using FromInput = std::conditional_t<coupled, To<0, 1, 2>, To<0, 1, 2, 3>>;

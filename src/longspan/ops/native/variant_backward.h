@@ -1,8 +1,8 @@
 // Backward of the LSTM's variants. A step goes through the passes of the forward walk in the opposite order.
 #pragma once
 
+#include "backward.h"
 #include "variant.h"
-#include "variant_products.h"
 
 namespace LONGSPAN_ISA {
 
@@ -89,12 +89,31 @@ struct Denormal {
   T mean[Height], along[Height];
 };
 
+// The weights by which gate gradients are multiplied, and those of the projection.
+template <class T, class Cell>
+struct VariantBackwardWeights {
+  explicit VariantBackwardWeights(const longspan::VariantBackward<T>& problem)
+      : w_hh(pack_columns<T, Cell, kAcross>(problem.plain.w_hh, problem.plain.hidden, problem.variant.output,
+                                            problem.plain.threads)),
+        w_ih(problem.plain.grad_x == nullptr
+                 ? Buffer<T>{}
+                 : pack_columns<T, Cell, 1>(problem.plain.w_ih, problem.plain.hidden, problem.plain.input,
+                                              problem.plain.threads)),
+        w_hr(problem.variant.w_hr == nullptr
+                 ? Buffer<T>{}
+                 : pack_backward<T, kVectorsOfAShare>(problem.variant.w_hr, problem.plain.hidden,
+                                                      problem.variant.output)) {}
+
+  static constexpr int kAcross = kVectorsOfAShare;  // vectors of a tile of the gradient of h'
+  Buffer<T> w_hh, w_ih, w_hr;
+};
+
 // A slice of the batch, and what the threads that compute it share.
 template <class T, class Cell>
 struct VariantBackwardSlice {
   Team team;
   int64_t first, last;
-  VariantProducts<T, Cell> products;
+  Products<T, Cell> products;
   SmallGradients<T> small;
 };
 
@@ -107,7 +126,8 @@ class VariantBackwardWalk {
                       Member member)
       : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights),
         products_(slice.products), small_(slice.small), first_(slice.first), last_(slice.last), member_(member),
-        units_(member, p_.hidden), output_units_(member, v_.output), back_(last_ - first_), sources_(last_ - first_), zoned_(longspan::zoned(v_)),
+        units_(member, p_.hidden), output_units_(member, v_.output), back_(last_ - first_), sources_(last_ - first_),
+        zoned_(longspan::zoned(v_)),
         outputs_(v_.w_hr == nullptr ? (last_ - first_) * v_.output : 0),
         cells_(v_.w_hr == nullptr ? 0 : (last_ - first_) * p_.hidden),
         grad_c_(v_.ln_c == nullptr ? 0 : kTileRows<T> * p_.hidden), grad_o_(grad_c_.size()),
@@ -122,7 +142,7 @@ class VariantBackwardWalk {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) continue;
       if (used + running > products_.of_h.capacity()) {
-        products_.finish(used, member_);
+        products_.finish(used, weights_.w_ih, member_);
         used = 0;
       }
       point_at(step, running, used);
@@ -136,7 +156,7 @@ class VariantBackwardWalk {
       send_back(running, used);
       used += running;
     }
-    products_.finish(used, member_);
+    products_.finish(used, weights_.w_ih, member_);
   }
 
  private:
@@ -394,7 +414,7 @@ class VariantBackwardWalk {
   const longspan::VariantBackward<T>& problem_;
   const Rows& rows_;
   const VariantBackwardWeights<T, Cell>& weights_;
-  VariantProducts<T, Cell>& products_;
+  Products<T, Cell>& products_;
   SmallGradients<T> small_;
   int64_t first_, last_;
   Member member_;
@@ -420,13 +440,14 @@ void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   std::deque<VariantBackwardSlice<T, Cell>> slices;
   for (size_t part = 0; part + 1 < cuts.size(); ++part) {
     slices.push_back({Team(chosen.members), cuts[part], cuts[part + 1],
-                      VariantProducts<T, Cell>(problem, weights, cuts[part + 1] - cuts[part]),
+                      Products<T, Cell>(p, problem.variant.output, rows, cuts[part], cuts[part + 1], chosen,
+                                        problem.variant.ln_hh != nullptr),
                       SmallGradients<T>(small.data() + part * of_a_slice, Cell::gates, p.hidden)});
   }
   for_teams(slices, [&](VariantBackwardSlice<T, Cell>& slice, Member member) {
     VariantBackwardWalk<T, Cell>(problem, rows, weights, slice, member).walk();
   });
-  VariantProducts<T, Cell>::unpack(slices);
+  Products<T, Cell>::unpack(slices);
   gather_small(problem, small, Cell::gates);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "buffer.h"
 #include "problem.h"
@@ -36,6 +37,12 @@ class Rows {
   int64_t start(int64_t step, int64_t sequence) const { return starts_[step / walk_.segment - 1] + sequence; }
 
   int64_t count() const { return offsets_.back(); }
+
+  // How many rows the sequences [first, last) have.
+  int64_t count(int64_t first, int64_t last) const {
+    return std::accumulate(lengths_.begin() + first, lengths_.begin() + last, int64_t{0});
+  }
+
   int64_t length(int64_t sequence) const { return lengths_[sequence]; }
 
   // How many of the sequences [first, last) are running at a step.
