@@ -125,11 +125,13 @@ class Pooling(nn.Module):
         return [cast(Tensor, found[part]) for part in parts]
 
     def _last(self, rows: Tensor, batch_sizes: Tensor) -> Tensor:
-        last = _last_steps(rows, batch_sizes)
         if not self.bidirectional:
-            return last
-        half = self.input_size // 2
-        return torch.cat([last[:, :half], rows[: int(batch_sizes[0]), half:]], dim=-1)
+            return _last_steps(rows, batch_sizes)
+        last = last_rows(batch_sizes)
+        # Of half rows: the forward half of each last row, and the backward half of each first one.
+        index = torch.stack([2 * last, 2 * torch.arange(len(last)) + 1], dim=1).flatten().to(rows.device)
+        halves = rows.reshape(-1, self.input_size // 2)
+        return halves.index_select(0, index).view(-1, self.input_size)
 
     def extra_repr(self) -> str:
         """Arguments that differ from their defaults."""

@@ -64,40 +64,42 @@ class ConvStem(nn.Module):
         """Return the steps that the stem makes, `channels` features each, packed in the same order."""
         rows, grid = input.data, _Grid(input.batch_sizes, input.data.device)
         for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
-            steps = convolution(grid.padded(rows).transpose(1, 2))
-            rows = F.relu(_batch_norm(grid.rows(steps.transpose(1, 2)), cast(nn.BatchNorm1d, norm)))
+            found = _convolve(grid.picture(rows), cast(Tensor, convolution.weight))
+            rows = F.relu(_batch_norm(grid.rows(found), cast(nn.BatchNorm1d, norm)))
             if stride > 1:
                 # Relu leaves nothing below the zeros beyond the end of a sequence.
-                steps = grid.padded(rows).transpose(1, 2)
-                steps = F.max_pool1d(steps, min(stride, steps.shape[-1]), ceil_mode=True)
+                found = F.max_pool2d(grid.picture(rows), (min(stride, grid.steps), 1), ceil_mode=True)
                 grid = _Grid(_batch_sizes(-(-sequence_lengths(grid.batch_sizes) // stride)), rows.device)
-                rows = grid.rows(steps.transpose(1, 2))
+                rows = grid.rows(found)
         return input._replace(data=rows, batch_sizes=grid.batch_sizes)
 
 
 class _Grid:
-    """Packed rows as a padded block and back, with the index that both take made once."""
+    """Packed rows as a picture and back, with the index that both take made once.
+
+    The picture is T steps high and B sequences wide, and its channels, the features, come last in memory: so lie the
+    rows of a dense batch as they are, and torch convolves and pools such pictures without moving them.
+    """
 
     def __init__(self, batch_sizes: Tensor, device: torch.device) -> None:
         self.batch_sizes = batch_sizes
         self.steps, self.batch = len(batch_sizes), int(batch_sizes[0])
-        self._places: Tensor | None = None  # of each packed row in the rows of the block
+        self._places: Tensor | None = None  # of each packed row in the rows of the picture
         if not is_dense(batch_sizes):
             step, sequence, _ = row_index(batch_sizes)
-            self._places = (sequence * self.steps + step).to(device)
+            self._places = (step * self.batch + sequence).to(device)
 
-    def padded(self, rows: Tensor) -> Tensor:
-        """Return (B, T, features), zero beyond the end of each sequence."""
-        if self._places is None:
-            return rows.view(self.steps, self.batch, -1).transpose(0, 1)
-        block: Tensor = _Put.apply(rows, self._places, self.batch * self.steps)  # type: ignore[no-untyped-call]
-        return block.view(self.batch, self.steps, -1)
+    def picture(self, rows: Tensor) -> Tensor:
+        """Return (1, features, T, B), zero beyond the end of each sequence."""
+        if self._places is not None:
+            rows = _put(rows, self._places, self.steps * self.batch)
+        return rows.view(1, self.steps, self.batch, -1).permute(0, 3, 1, 2)
 
-    def rows(self, block: Tensor) -> Tensor:
-        """Return the packed rows of (B, T, features)."""
-        if self._places is None:
-            return block.transpose(0, 1).reshape(-1, block.shape[-1])
-        rows: Tensor = _Take.apply(block.reshape(-1, block.shape[-1]), self._places)  # type: ignore[no-untyped-call]
+    def rows(self, picture: Tensor) -> Tensor:
+        """Return the packed rows of (1, features, T, B)."""
+        rows = picture.permute(0, 2, 3, 1).reshape(-1, picture.shape[1])
+        if self._places is not None:
+            rows = _Take.apply(rows, self._places)  # type: ignore[no-untyped-call]
         return rows
 
 
@@ -112,20 +114,20 @@ class _Take(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _Put.apply(grad, *ctx.saved_tensors, ctx.count), None  # type: ignore[no-untyped-call]
+        (index,) = ctx.saved_tensors
+        return _put(grad, index, ctx.count), None
 
 
-class _Put(torch.autograd.Function):
+def _put(rows: Tensor, index: Tensor, count: int) -> Tensor:
     """The opposite: rows to their places among `count`, the others of which are zero."""
+    return rows.new_zeros(count, rows.shape[1]).index_copy_(0, index, rows)
 
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, index: Tensor, count: int) -> Tensor:
-        ctx.save_for_backward(index)
-        return rows.new_zeros(count, rows.shape[1]).index_copy_(0, index, rows)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return _Take.apply(grad, *ctx.saved_tensors), None, None  # type: ignore[no-untyped-call]
+def _convolve(picture: Tensor, weight: Tensor) -> Tensor:
+    """Convolve (1, features, T, B) over T with a weight (channels, features, width) of a `Conv1d`."""
+    # Laid out as the picture is, once; torch would do so itself, and again on the way back.
+    kernel = weight.unsqueeze(-1).contiguous(memory_format=torch.channels_last)
+    return F.conv2d(picture, kernel, padding=(weight.shape[-1] // 2, 0))
 
 
 def _batch_norm(values: Tensor, norm: nn.BatchNorm1d) -> Tensor:

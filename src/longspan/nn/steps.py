@@ -33,8 +33,9 @@ def rows_before(rows: Tensor, batch_sizes: Tensor) -> Tensor:
     begun = int(batch_sizes[0])
     if is_dense(batch_sizes):
         return rows[:-begun]
-    step, sequence, offsets = row_index(batch_sizes)
-    return rows.index_select(0, (offsets[step[begun:] - 1] + sequence[begun:]).to(rows.device))
+    # A row is as far behind the one of its sequence before it as there were sequences at that step.
+    index = torch.arange(begun, len(rows)) - torch.repeat_interleave(batch_sizes[:-1], batch_sizes[1:])
+    return rows.index_select(0, index.to(rows.device))
 
 
 def cosine_code(batch_sizes: Tensor, harmonics: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -71,7 +71,7 @@ def row_index(batch_sizes: Tensor) -> RowIndex:
     """
     offsets = batch_sizes.cumsum(0) - batch_sizes
     step = torch.repeat_interleave(batch_sizes)
-    sequence = torch.arange(step.numel()) - offsets[step]
+    sequence = torch.arange(step.numel()) - offsets.index_select(0, step)
     return RowIndex(step=step, sequence=sequence, offsets=offsets)
 
 
@@ -97,7 +97,7 @@ def last_rows(batch_sizes: Tensor) -> Tensor:
     """
     offsets = batch_sizes.cumsum(0) - batch_sizes
     last = sequence_lengths(batch_sizes) - 1
-    return offsets[last] + torch.arange(last.numel())
+    return offsets.index_select(0, last) + torch.arange(last.numel())
 
 
 def reverser(batch_sizes: Tensor, device: torch.device) -> Callable[[Tensor], Tensor]:

@@ -81,6 +81,7 @@ class _Pool(torch.autograd.Function):
         places = map(_native.address, (rows, sums, most, place))
         _native.kernel_of("pool", rows.dtype)(*walk, *places, torch.get_num_threads())
         ctx.save_for_backward(place)
+        ctx.shape = rows.shape
         return sums, most
 
     @staticmethod
@@ -92,7 +93,7 @@ class _Pool(torch.autograd.Function):
         if torch.is_grad_enabled():
             return _spread(of_sums, of_most, place, batch_sizes), None, None, None
         given = _native.contiguous(of_sums, of_most)
-        grad = known[0].new_empty(int(batch_sizes.sum()), known[0].shape[1])
+        grad = known[0].new_empty(*ctx.shape)
         walk = len(batch_sizes), len(known[0]), _native.address(batch_sizes), grad.shape[1]
         places = map(_native.address, (*given, place, grad))
         _native.kernel_of("unpool", grad.dtype)(*walk, *places, torch.get_num_threads())

@@ -1,5 +1,6 @@
 """Classification: a label for each sequence, or for each step."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
@@ -40,10 +41,10 @@ class Classification(Task):
         """Return the mean cross-entropy in nats."""
         logits = self.network(inputs)
         weights = self._with_class_weight(targets, weights)
+        wanted = self._smoothed(targets, logits) if self.label_smoothing else targets
         if weights is None:
-            return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
-        losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
-        return weighted_mean(losses, weights)
+            return F.cross_entropy(logits, wanted)
+        return weighted_mean(F.cross_entropy(logits, wanted, reduction="none"), weights)
 
     def metrics(self, inputs: PackedSequence, targets: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
         """Return weighted sums: cross-entropy, and how many were right (``"accuracy"``)."""
@@ -56,6 +57,12 @@ class Classification(Task):
     def read(self, outputs: Tensor) -> Tensor:
         """Turn logits into probabilities, shape (..., C)."""
         return (outputs.cpu().double() / self.temperature).softmax(dim=-1)
+
+    def _smoothed(self, targets: Tensor, logits: Tensor) -> Tensor:
+        """Return targets as probabilities, which torch takes with half the work of its own smoothing."""
+        even = self.label_smoothing / logits.shape[-1]
+        smoothed = torch.full_like(logits, even)
+        return smoothed.scatter_(-1, targets.unsqueeze(-1), 1.0 - self.label_smoothing + even)
 
     def _with_class_weight(self, targets: Tensor, weights: Tensor | None) -> Tensor | None:
         if self.class_weight is None:
