@@ -65,3 +65,9 @@ def test_gradients(training: bool) -> None:
 def test_a_stride_of_zero_is_refused() -> None:
     with pytest.raises(ParameterError, match="stride"):
         ConvStem(1, 2, (0,))
+
+
+@pytest.mark.parametrize("widths", [(4,), (5, 0), (3, 2.0)])
+def test_a_width_that_is_not_odd_is_refused(widths: tuple[int, ...]) -> None:
+    with pytest.raises(ParameterError, match="kernel size"):
+        ConvStem(3, 5, (1, 1), widths)

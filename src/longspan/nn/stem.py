@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
+from longspan.errors import ParameterError
 from longspan.nn._recurrent import check_positive
 from longspan.ops import is_dense, row_index, sequence_lengths
 
@@ -52,6 +53,10 @@ class ConvStem(nn.Module):
         for stride in strides:
             check_positive("stride", stride)
         self.strides = tuple(strides)
+        for width in kernel_sizes:
+            check_positive("kernel size", width)
+            if width % 2 == 0:
+                raise ParameterError(f"A kernel size is {width}, but it must be odd, so that each step has a middle.")
         widths = [kernel_sizes[min(number, len(kernel_sizes) - 1)] for number in range(len(strides))]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(channels if number else input_size, channels, width, padding=width // 2, bias=False)
@@ -119,7 +124,7 @@ class _Take(torch.autograd.Function):
 
 
 def _put(rows: Tensor, index: Tensor, count: int) -> Tensor:
-    """The opposite: rows to their places among `count`, the others of which are zero."""
+    """Put rows to their places among `count`, the others of which are zero."""
     return rows.new_zeros(count, rows.shape[1]).index_copy_(0, index, rows)
 
 

@@ -61,7 +61,8 @@ class Classification(Task):
     def _smoothed(self, targets: Tensor, logits: Tensor) -> Tensor:
         """Return targets as probabilities, which torch takes with half the work of its own smoothing."""
         even = self.label_smoothing / logits.shape[-1]
-        smoothed = torch.full_like(logits, even)
+        # Rounded to half precision they would not sum to one.
+        smoothed = torch.full_like(logits, even, dtype=torch.promote_types(logits.dtype, torch.float32))
         return smoothed.scatter_(-1, targets.unsqueeze(-1), 1.0 - self.label_smoothing + even)
 
     def _with_class_weight(self, targets: Tensor, weights: Tensor | None) -> Tensor | None:

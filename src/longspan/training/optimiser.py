@@ -103,7 +103,7 @@ class Optimiser:
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         gradients: list[Tensor] = [p.grad for p in self.parameters if p.grad is not None]
-        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))) if gradients else 0.0
         if not math.isfinite(norm):
             self.count.skipped += 1
             self._skipped_in_a_row += 1

@@ -12,14 +12,14 @@ namespace LONGSPAN_ISA {
 // Where the numbers of one row lie, from some unit on.
 template <class T>
 struct RowBack {
-  const T* c_before;
-  const T* c;
-  const T* h_before;
-  const T* h;
-  const T* gates;
-  const T* grad_h;     // or null
-  T* carried_h;        // in: gradient of h by later steps; out: what reaches h' beside the weights
-  T* carried_c;        // the same of c
+  const T* c_before = nullptr;
+  const T* c = nullptr;
+  const T* h_before = nullptr;
+  const T* h = nullptr;
+  const T* gates = nullptr;
+  const T* grad_h = nullptr;  // or null
+  T* carried_h = nullptr;     // in: gradient of h by later steps; out: what reaches h' beside the weights
+  T* carried_c = nullptr;     // the same of c
 };
 
 template <class T>

@@ -10,11 +10,11 @@ namespace LONGSPAN_ISA {
 // Where the numbers of one row lie, from the unit that a block begins with.
 template <class T>
 struct RowOut {
-  const T* c_before;  // lstm alone
-  const T* h_before;
-  T* h;
-  T* c;               // lstm alone
-  T* gates;           // or null; the gates of a row lie H apart
+  const T* c_before = nullptr;  // lstm alone
+  const T* h_before = nullptr;
+  T* h = nullptr;
+  T* c = nullptr;               // lstm alone
+  T* gates = nullptr;           // or null; the gates of a row lie H apart
 };
 
 // A cell makes its new state of the sums in two stages, each for all rows of a tile before the next: `activate` turns the

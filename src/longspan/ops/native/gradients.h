@@ -1,4 +1,4 @@
-// Gate gradients of some hundred rows at a time, and the products that are made of them while they are in the cache.
+// Gate gradients of some hundred rows, and the products that are made of them.
 //
 // Gradients lie as the packed weights do, [block][row][sum][unit]: a tile of the weights' gradient is then a product of
 // the same form as a tile of gates, with the rows for its depth.

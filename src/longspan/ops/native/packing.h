@@ -1,4 +1,4 @@
-// Weights in the order in which the micro-kernel reads them, zero where a vector reaches past the last unit.
+// Weights in the order in which the micro-kernel reads them.
 #pragma once
 
 #include "blocks.h"

@@ -9,8 +9,8 @@ namespace LONGSPAN_ISA {
 // Rows after which the products of gate gradients are made: enough that a tile of weight gradients, which is loaded and
 // stored each time, costs little beside its sums; few enough that the rows stay in the cache.
 inline constexpr int64_t kRowsAtOnce = 128;
-// Where there are this many weights, a slice of so few rows keeps the gate gradients of all of them: to write a gradient
-// of all weights for each slice, and to add these up, would take about as long as the products.
+// Where there are this many weights, slices of so few rows, on average, keep the gate gradients of all of them: to write
+// a gradient of all weights for each slice, and to add these up, would take about as long as the products.
 inline constexpr int64_t kManyWeights = 1 << 18, kRowsKept = 512;
 
 // The gate gradients of rows of a slice, and the gradients that are made of them.
