@@ -55,7 +55,7 @@ $(STAMP)-%: pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/longspa
 	@touch $@
 
 $(SANITIZED)/.installed: CMakeLists.txt $(wildcard src/longspan/ops/native/*) | $(STAMP)-dev
-	@echo 'building the kernels with sanitizers in $(SANITIZED), about a minute'
+	@echo 'building the kernels with sanitizers in $(SANITIZED), some minutes'
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --upgrade --target $(SANITIZED)/package \
 	    -C cmake.define.LONGSPAN_SANITIZE=ON -C 'build-dir=$(SANITIZED)/{wheel_tag}' .
 	@touch $@
