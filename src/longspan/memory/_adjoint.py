@@ -19,7 +19,7 @@ from torch.nn.functional import linear
 from longspan import ops
 from longspan.nn import GRU, LSTM
 from longspan.nn._layout import read_input
-from longspan.nn._recurrent import Recurrent
+from longspan.nn._recurrent import Recurrent, by_direction
 from longspan.ops import GRUTrace, LSTMState, LSTMTrace, RNNTrace
 from longspan.ops.lstm import _project
 from longspan.ops.packing import reverser
@@ -60,7 +60,7 @@ class Stepper:
                 return ops.lstm_step(row, LSTMState(*state), weights=own, coupled=cell.coupled, zoneout=zoneout)
 
             return cls(lambda rows: _project(rows, own), lstm)
-        weights: ops.RNNWeights = cell._weights(suffix)  # type: ignore[operator]
+        weights: ops.RNNWeights = cell._weights(suffix)
         if isinstance(cell, GRU):
             reset = cell.reset
 
@@ -101,15 +101,13 @@ def run_stack(
 ) -> tuple[Tensor, list[State], list[Slot]]:
     """Run the layers by their kernels; return output, final states, and what each layer and direction was given."""
     slots: list[Slot] = []
-    outputs, finals = [], []
-    for (layer, suffix), start in zip(cell._slots, starts, strict=True):
-        slots.append(Slot(layer, suffix, rows, start))
-        output, final, _ = cell._run_layer(rows, sizes, start, suffix, reverse="_reverse" in suffix, trace=False)
-        outputs.append(output)
+    finals = []
+    for layer, state in enumerate(starts):
+        suffixes = [suffix for at, suffix in cell._slots if at == layer]
+        each = by_direction(state) if cell.bidirectional else [state]
+        slots += [Slot(layer, suffix, rows, start) for suffix, start in zip(suffixes, each, strict=True)]
+        rows, final, _ = cell._run_directions(rows, sizes, state, layer, trace=False)
         finals.append(final)
-        if len(outputs) == cell.num_directions:
-            rows = torch.cat(outputs, dim=-1) if cell.bidirectional else outputs[0]
-            outputs = []
     return rows, finals, slots
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
+from longspan import ops
 from longspan.errors import DataError, ParameterError, ShapeError
 from longspan.nn._layout import Layout, Lengths, read_input
 from longspan.nn._stepper import Stepper, check_can_step
 
 Trace = tuple[Tensor, ...]
+
+_PLAIN_WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
 
 #: Bytes that a layer keeps for the backward pass, beside its output, before it computes them again instead.
 _KEEP_AT_MOST = 1 << 30
@@ -25,7 +29,7 @@ _KEEP_AT_MOST = 1 << 30
 class Recurrent(nn.Module):
     """Base of `LSTM`, `GRU` and `RNN`: a stack of recurrent layers in one or two directions.
 
-    A subclass names its gates and says how one layer runs (`_run_layer`).
+    A subclass names its gates and says how one layer runs in one direction (`_run_layer`).
     """
 
     def __init__(
@@ -146,22 +150,43 @@ class Recurrent(nn.Module):
         states = self._initial_states(hx, layout, rows, dtype)
         finals: list[tuple[Tensor, ...]] = []
         traces: list[Any] = []
-        outputs: list[Tensor] = []
-        for slot, (layer, suffix) in enumerate(self._slots):
-            output, final, record = self._run_layer(
-                rows, layout.batch_sizes, states[slot], suffix, reverse="_reverse" in suffix, trace=trace
-            )
-            outputs.append(output)
+        for layer, state in enumerate(states):
+            rows, final, records = self._run_directions(rows, layout.batch_sizes, state, layer, trace=trace)
             finals.append(final)
-            if record is not None:
+            for record in records:
                 fields: list[Any] = [layout.restore(field) for field in record]
                 traces.append(type(record)(*fields))
-            if len(outputs) == self.num_directions:
-                rows = torch.cat(outputs, dim=-1) if self.bidirectional else output
-                outputs = []
-                if self.dropout and self.training and layer < self.num_layers - 1:
-                    rows = dropout(rows, self.dropout)
+            if self.dropout and self.training and layer < self.num_layers - 1:
+                rows = dropout(rows, self.dropout)
         return layout.restore(rows), self._final_states(finals, layout), tuple(traces)
+
+    def _run_directions(
+        self, rows: Tensor, batch_sizes: Tensor, state: tuple[Tensor, ...], layer: int, *, trace: bool
+    ) -> tuple[Tensor, tuple[Tensor, ...], list[Trace]]:
+        """Run a layer in its directions; return output, final state, and a trace of each direction if asked."""
+        run = partial(self._run_layer, rows, batch_sizes, trace=trace)
+        if not self.bidirectional:
+            output, final, record = run(state, f"_l{layer}", reverse=False)
+            return output, final, [] if record is None else [record]
+        both = None if trace else self._run_at_once(rows, batch_sizes, state, layer)
+        if both is not None:
+            return *both, []
+        first, other = by_direction(state)
+        ahead, back = run(first, f"_l{layer}", reverse=False), run(other, f"_l{layer}_reverse", reverse=True)
+        final = tuple(map(torch.stack, zip(ahead[1], back[1], strict=True)))
+        records = [record for record in (ahead[2], back[2]) if record is not None]
+        return torch.cat([ahead[0], back[0]], dim=-1), final, records
+
+    def _run_at_once(
+        self, rows: Tensor, batch_sizes: Tensor, state: tuple[Tensor, ...], layer: int
+    ) -> tuple[Tensor, tuple[Tensor, ...]] | None:
+        """Run both directions of a layer in one call of a kernel, if there is one for it."""
+        if not self._is_plain():
+            return None
+        each = (self._weights_to_run(f"_l{layer}{direction}") for direction in ("", "_reverse"))
+        weights = tuple(weight for of_direction in each for weight in of_direction[:_PLAIN_WEIGHTS])
+        recompute = self._recomputes(rows)
+        return ops.run_both_directions(self._cell(), rows, batch_sizes, state, weights, recompute=recompute)
 
     def _recomputes(self, rows: Tensor) -> bool:
         """Whether a layer keeps little but its output for the backward pass; if it was not said, where it must."""
@@ -186,11 +211,12 @@ class Recurrent(nn.Module):
     def _initial_states(
         self, hx: tuple[Tensor, ...] | None, layout: Layout, rows: Tensor, dtype: torch.dtype
     ) -> list[tuple[Tensor, ...]]:
-        """State of each layer and direction before its first step, in packed order."""
+        """State of each layer before its first step, in packed order: (B, features), or (2, B, features)."""
         slots, batch, sizes = self.num_layers * self.num_directions, layout.batch_size, self._state_sizes()
         if hx is None:
-            zeros = {size: rows.new_zeros(batch, size, dtype=dtype) for size in {*sizes}}
-            return [tuple(zeros[size] for size in sizes)] * slots
+            both = (2,) if self.bidirectional else ()
+            zeros = {size: rows.new_zeros(*both, batch, size, dtype=dtype) for size in {*sizes}}
+            return [tuple(zeros[size] for size in sizes)] * self.num_layers
         if not all(isinstance(part, Tensor) for part in hx) or len(hx) != len(sizes):
             wanted = "one tensor, h_0" if len(sizes) == 1 else "a pair of tensors, (h_0, c_0)"
             raise ParameterError(f"hx is the initial state and must be {wanted}.")
@@ -203,15 +229,17 @@ class Recurrent(nn.Module):
                     f"  (layers * directions{', batch' if layout.batched else ''}, units), "
                     f"for an input of {batch} sequences; batch_first does not apply to it."
                 )
-            parts.append(layout.sort(part if layout.batched else part.unsqueeze(1)).unbind(0))
+            part = layout.sort(part if layout.batched else part.unsqueeze(1))
+            parts.append(torch.split(part, 2) if self.bidirectional else part.unbind(0))
         return list(zip(*parts, strict=True))
 
     def _final_states(self, finals: list[tuple[Tensor, ...]], layout: Layout) -> tuple[Tensor, ...]:
         """State of each layer and direction at each sequence's own end, in the caller's order."""
         if len(finals) == 1:
-            stacked = tuple(part.unsqueeze(0) for part in finals[0])
+            stacked = finals[0] if self.bidirectional else tuple(part.unsqueeze(0) for part in finals[0])
         else:
-            stacked = tuple(map(torch.stack, zip(*finals, strict=True)))
+            join = torch.cat if self.bidirectional else torch.stack
+            stacked = tuple(map(join, zip(*finals, strict=True)))
         if layout.unsorted_indices is not None:
             stacked = tuple(map(layout.unsort, stacked))
         return stacked if layout.batched else tuple(part.squeeze(1) for part in stacked)
@@ -245,6 +273,18 @@ class Recurrent(nn.Module):
         """Say which variant cannot be run step by step natively, if it is one."""
         return None
 
+    def _is_plain(self) -> bool:
+        """Whether the layers run as torch's do, without a part of a variant."""
+        return self._why_no_stepper() is None
+
+    def _weights(self, suffix: str) -> Any:
+        """Weights of one layer and direction, as the ops take them."""
+        raise NotImplementedError
+
+    def _weights_to_run(self, suffix: str) -> Any:
+        """Weights of one layer and direction for one run, in which some may be dropped."""
+        return self._weights(suffix)
+
     def extra_repr(self) -> str:
         """Arguments that differ from their defaults, as torch prints them."""
         defaults = {
@@ -265,6 +305,11 @@ class Recurrent(nn.Module):
     def _extra_defaults(self) -> dict[str, object]:
         """Arguments of the subclass, with their defaults."""
         return {}
+
+
+def by_direction(state: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+    """Return the state of each direction of a layer in both, whose parts have shape (2, B, features)."""
+    return list(zip(*(part.unbind(0) for part in state), strict=True))
 
 
 def check_positive(name: str, value: object) -> None:

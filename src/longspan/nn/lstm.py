@@ -273,8 +273,17 @@ class LSTM(Recurrent):
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)
 
+    def _is_plain(self) -> bool:
+        return super()._is_plain() and not (self.recurrent_dropout and self.training)
+
     def _weights(self, suffix: str) -> LSTMWeights:
         return LSTMWeights(**self._fields_of(suffix))
+
+    def _weights_to_run(self, suffix: str) -> LSTMWeights:
+        weights = self._weights(suffix)
+        if self.weight_drop and self.training:
+            return weights._replace(w_hh=drop(weights.w_hh, self.weight_drop))
+        return weights
 
     def _run_layer(
         self,
@@ -286,14 +295,11 @@ class LSTM(Recurrent):
         reverse: bool,
         trace: bool,
     ) -> tuple[Tensor, tuple[Tensor, ...], Trace | None]:
-        weights = self._weights(suffix)
-        if self.weight_drop and self.training:
-            weights = weights._replace(w_hh=drop(weights.w_hh, self.weight_drop))
         return ops.lstm(
             rows,
             batch_sizes,
             LSTMState(*state),
-            weights=weights,
+            weights=self._weights_to_run(suffix),
             coupled=self.coupled,
             recurrent_mask=self._recurrent_mask(state[0]),
             zoneout=self._zoneout(rows, state),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from longspan.ops import _native
+from longspan.ops._operator import in_transform
 from longspan.ops._paths import note
 from longspan.ops._recompute import run_in_chunks
 from longspan.ops.packing import axes_of, carry_state, reverser, runs_of_equal_size
@@ -69,12 +70,51 @@ def run_kernel(
         return run_in_chunks(run, rows, batch_sizes, state, weights, reverse=reverse)
     note(cell, "torch" if reason else "bfloat16" if rounds else "native", reason)
     if reason is None:
-        return _native.run(cell, rows, batch_sizes, state, weights, reverse=reverse, recompute=recompute)
+        return _native.run(cell, rows, batch_sizes, state, weights[:4], reverse=reverse, recompute=recompute)
     if not reverse:
         return _run_torch(getattr(torch._VF, cell), rows, batch_sizes, state, weights)
     backwards = reverser(batch_sizes, rows.device)
     output, state = _run_torch(getattr(torch._VF, cell), backwards(rows), batch_sizes, state, weights)
     return backwards(output), state
+
+
+def run_both_directions(
+    cell: str,
+    rows: Tensor,
+    batch_sizes: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor | None, ...],
+    *,
+    recompute: bool = False,
+) -> tuple[Tensor, tuple[Tensor, ...]] | None:
+    """Run a cell in both directions at once, where there is a native kernel for it; None where there is not.
+
+    Parameters
+    ----------
+    cell, rows, batch_sizes, recompute
+        As `run_kernel` takes them.
+    state : tuple of Tensor, each (2, B, features)
+        h, or h and c, before the first step and before the last.
+    weights : tuple of Tensor
+        w_ih, w_hh, b_ih, b_hh of the first direction, then of the other; biases may be None.
+
+    Returns
+    -------
+    output : Tensor, shape (R, 2 H) or (T, B, 2 H)
+        The directions side by side.
+    state : tuple of Tensor, each (2, B, features)
+        State of each sequence at its end, and at its beginning.
+    """
+    rows, *state_parts = _native.without_autocast(cast(Tensor, weights[0]), rows, *state)
+    state = tuple(state_parts)
+    if in_transform() or _native.why_not(rows, state, weights):
+        return None
+    rounds = not torch.compiler.is_compiling() and _native.rounds(rows.dtype)
+    if recompute and rounds:
+        return None
+    for _ in range(2):
+        note(cell, "bfloat16" if rounds else "native")
+    return _native.run(cell, rows, batch_sizes, state, weights, reverse=False, recompute=recompute)
 
 
 def _run_chunk(

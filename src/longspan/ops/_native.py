@@ -1,14 +1,15 @@
 """The native kernels as operators of torch, `torch.ops.longspan.lstm` and its kin, with their gradients.
 
 Each operator runs one layer in one direction over packed rows on a CPU, in float32 or float64, and agrees with the
-equations in `longspan.ops.reference`. An operator is one node to `torch.compile`, whatever the number of steps.
+equations in `longspan.ops.reference`; `torch.ops.longspan.bidirectional_lstm` and its kin run both directions of a
+layer. An operator is one node to `torch.compile`, whatever the number of steps.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
@@ -82,7 +83,7 @@ class _Cell(NamedTuple):
 _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1, 0), "rnn_relu": _Cell(3, 1, 0)}
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _LARGE = 1 << 20  # numbers from which on fresh memory comes page by page from the system
-_WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
+_WEIGHTS = 4  # of a direction: w_ih, w_hh, b_ih, b_hh
 _ROWS_OF_A_SEGMENT = 512  # whose gates are computed again together: 1 MB of 128 units in float32
 
 
@@ -138,14 +139,18 @@ def run(
     reverse: bool,
     recompute: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run a cell over packed rows, shape (R, I) or (T, B, I); return output and final state as `run_kernel` does."""
+    """Run a cell over packed rows, shape (R, I) or (T, B, I); return output and final state as `run_kernel` does.
+
+    Where the parts of the state have shape (2, B, H), the cell runs in both directions, first the given one; `weights`
+    are then those of the two, and the output (R, 2 H).
+    """
     h0, c0 = state[0], state[1] if len(state) > 1 else None
     keep = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (rows, *state, *weights)
     )
     # Made contiguous here and not in the operator, a transposed batch is copied once and not once more on the way back.
-    inputs = (batch_sizes, h0, c0, *weights[:_WEIGHTS], reverse, keep, recompute)
-    output, h, c = _OPERATORS[cell](rows.contiguous(), *inputs, learns=keep)
+    inputs = (batch_sizes, h0, c0, *weights, reverse, keep, recompute)
+    output, h, c = _OPERATORS[cell, _directions(h0)](rows.contiguous(), *inputs, learns=keep)
     return output, (h,) if c0 is None else (h, c)
 
 
@@ -202,6 +207,26 @@ def contiguous(*tensors: Tensor | None) -> list[Any]:
     return [None if tensor is None else tensor.contiguous() for tensor in tensors]
 
 
+def _directions(h0: Tensor) -> int:
+    """Return how many directions a state is of: (B, H) of one, (2, B, H) of two."""
+    return 1 if h0.dim() == 2 else 2
+
+
+def _places(direction: int, count: int, *tensors: Tensor | None) -> list[int]:
+    """Return where the part of a direction begins in tensors that have those of all `count` one after the other."""
+    if count == 1:
+        return [*map(address, tensors)]
+    return [
+        0 if tensor is None else tensor.data_ptr() + direction * (tensor.numel() // count) * tensor.element_size()
+        for tensor in tensors
+    ]
+
+
+def _place_beside(direction: int, hidden: int, rows: Tensor | None) -> int:
+    """Return where a direction begins in rows that have the units of all side by side."""
+    return 0 if rows is None else rows.data_ptr() + direction * hidden * rows.element_size()
+
+
 def pooled(like: Tensor, *shape: int) -> Tensor:
     """Return an empty tensor that no user sees; a large one in memory that the kernels keep, and so without faults."""
     if shape[0] * shape[-1] < _LARGE:
@@ -224,18 +249,20 @@ def _empty(
     *,
     kept: Callable[..., Tensor] = Tensor.new_empty,
 ) -> _Outputs:
-    """Return room for the outputs."""
-    count, hidden = math.prod(rows.shape[:-1]), h0.shape[1]  # the method of a shape would fix it in a graph
-    of_lstm = cell == "lstm"
+    """Return room for the outputs; of two directions, one after the other, but side by side in the output."""
+    count, (batch, hidden) = math.prod(rows.shape[:-1]), h0.shape[-2:]  # the method of a shape would fix it in a graph
+    directions, of_lstm = _directions(h0), cell == "lstm"
     # The largest and shortest-lived first: asked for after the output, it would leave a hole in memory at each call.
-    gates = kept(rows, count, _CELLS[cell].kept * hidden) if keep and not recompute else rows.new_empty(0)
+    gates = rows.new_empty(0)
+    if keep and not recompute:
+        gates = kept(rows, directions * count, _CELLS[cell].kept * hidden)
     # Batch sizes fall, so that of the rows of all steps at most so many are those of steps that begin a segment.
-    states = count // _segment(h0.shape[0]) if recompute else count
+    states = count // _segment(batch) if recompute else count
     return _Outputs(
-        output=rows.new_empty(*rows.shape[:-1], hidden),
+        output=rows.new_empty(*rows.shape[:-1], directions * hidden),
         h=rows.new_empty(*h0.shape),
         c=rows.new_empty(*h0.shape) if of_lstm else rows.new_empty(0),
-        cells=kept(rows, states, hidden) if of_lstm and keep else rows.new_empty(0),
+        cells=kept(rows, directions * states, hidden) if of_lstm and keep else rows.new_empty(0),
         gates=gates,
     )
 
@@ -246,41 +273,41 @@ def _forward(
     batch_sizes: Tensor,
     h0: Tensor,
     c0: Tensor | None,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    reverse: bool,
-    keep: bool,
-    recompute: bool,
+    *rest: Any,
 ) -> tuple[Tensor, ...]:
-    given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh)
+    *weights, reverse, keep, recompute = rest
+    rows, h0, c0, *weights = contiguous(rows, h0, c0, *weights)
     sizes = batch_sizes.contiguous()
     room = _empty(cell, rows, h0, keep, recompute, kept=pooled)
-    kernel = kernel_of("forward", rows.dtype)
-    steps, (batch, hidden), threads = len(sizes), h0.shape, torch.get_num_threads()
-    walk = (steps, batch, address(sizes), reverse, _segment(batch) if recompute else 0)
+    count, (batch, hidden) = _directions(h0), h0.shape[-2:]
     cells, starts = (None, room.cells) if recompute else (room.cells, None)
-    places = map(address, (*given, room.output, cells, room.gates, room.h, room.c, starts))
+    directions = [
+        (
+            address(rows),
+            *_places(d, count, h0, c0),
+            *map(address, weights[_WEIGHTS * d : _WEIGHTS * (d + 1)]),
+            _place_beside(d, hidden, room.output),
+            *_places(d, count, cells, room.gates, room.h, room.c, starts),
+        )
+        for d in range(count)
+    ]
+    walk = (len(sizes), batch, address(sizes), reverse, _segment(batch) if recompute else 0)
     rounded = rounds(rows.dtype) and not recompute  # gates are not computed again as they were rounded
-    with_walk(kernel, _CELLS[cell].number, *walk, rows.shape[-1], hidden, *places, rounded, threads)
+    layer = (_CELLS[cell].number, *walk, rows.shape[-1], hidden, directions)
+    with_walk(kernel_of("forward", rows.dtype), *layer, rounded, torch.get_num_threads())
     return tuple(room)
 
 
 def _room_of_gradients(
-    rows: Tensor, h0: Tensor, c0: Tensor | None, w_ih: Tensor, w_hh: Tensor, of_rows: bool
+    rows: Tensor, h0: Tensor, c0: Tensor | None, weights: Sequence[Tensor], of_rows: bool
 ) -> tuple[Tensor, ...]:
-    """Return room for gradients; not like the tensors, for a state may be transposed."""
-    new, biases = rows.new_empty, w_ih.shape[0]  # new(2, 3) takes half the time of new((2, 3))
-    return (
-        new(*rows.shape) if of_rows else new(0),
-        new(*h0.shape),
-        new(0) if c0 is None else new(*c0.shape),
-        new(*w_ih.shape),
-        new(*w_hh.shape),
-        new(biases),
-        new(biases),
-    )
+    """Return room for gradients; not like the tensors, for a state may be transposed, and a bias missing."""
+    new = rows.new_empty  # new(2, 3) takes half the time of new((2, 3))
+    found = [new(*rows.shape) if of_rows else new(0), new(*h0.shape), new(0) if c0 is None else new(*c0.shape)]
+    for w_ih, w_hh in zip(weights[::_WEIGHTS], weights[1::_WEIGHTS], strict=True):
+        biases = w_ih.shape[0]
+        found += [new(*w_ih.shape), new(*w_hh.shape), new(biases), new(biases)]
+    return tuple(found)
 
 
 def _backward(
@@ -292,25 +319,38 @@ def _backward(
     batch_sizes: Tensor,
     h0: Tensor,
     c0: Tensor | None,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    output: Tensor,
-    cells: Tensor,
-    gates: Tensor,
-    reverse: bool,
-    of_rows: bool,
+    *rest: Any,
 ) -> tuple[Tensor, ...]:
-    found = _room_of_gradients(rows, h0, c0, w_ih, w_hh, of_rows)
+    *weights, output, cells, gates, reverse, of_rows = rest
+    rows, h0, c0, grad_output, grad_h, grad_c, *weights = contiguous(
+        rows, h0, c0, grad_output, grad_h, grad_c, *weights
+    )
+    sizes = batch_sizes.contiguous()
+    found = grad_rows, grad_h0, grad_c0, *of_weights = _room_of_gradients(rows, h0, c0, weights, of_rows)
+    count, (batch, hidden) = _directions(h0), h0.shape[-2:]
+    each_of_rows = [grad_rows, *(torch.empty_like(grad_rows) for _ in range(1, count))]
     again = _CELLS[cell].kept > 0 and gates.numel() == 0
     states = (None, cells) if again else (cells, None)
-    given = contiguous(rows, h0, c0, w_ih, w_hh, b_ih, b_hh, output, *states, gates, grad_output, grad_h, grad_c)
-    sizes = batch_sizes.contiguous()
-    kernel = kernel_of("backward", rows.dtype)
-    walk = (len(sizes), len(h0), address(sizes), reverse, _segment(len(h0)) if again else 0)
-    places = map(address, (*given, *found))
-    kernel(_CELLS[cell].number, *walk, rows.shape[-1], h0.shape[1], *places, torch.get_num_threads())
+    directions = [
+        (
+            address(rows),
+            *_places(d, count, h0, c0),
+            *map(address, weights[_WEIGHTS * d : _WEIGHTS * (d + 1)]),
+            _place_beside(d, hidden, output),
+            *_places(d, count, *states, gates),
+            _place_beside(d, hidden, grad_output),
+            *_places(d, count, grad_h, grad_c),
+            address(each_of_rows[d]),
+            *_places(d, count, grad_h0, grad_c0),
+            *map(address, of_weights[_WEIGHTS * d : _WEIGHTS * (d + 1)]),
+        )
+        for d in range(count)
+    ]
+    walk = (len(sizes), batch, address(sizes), reverse, _segment(batch) if again else 0)
+    layer = (_CELLS[cell].number, *walk, rows.shape[-1], hidden, directions)
+    kernel_of("backward", rows.dtype)(*layer, torch.get_num_threads())
+    for other in each_of_rows[1:]:
+        grad_rows += other
     return found
 
 
@@ -333,21 +373,22 @@ def _shapes(cell: str, rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any
 
 
 def _shapes_backward(*arguments: Any) -> tuple[Tensor, ...]:
-    rows, _, h0, c0, w_ih, w_hh, *_ = arguments[3:]
-    return _room_of_gradients(rows, h0, c0, w_ih, w_hh, arguments[-1])
+    rows, _, h0, c0, *weights, _, _, _, _, of_rows = arguments[3:]
+    return _room_of_gradients(rows, h0, c0, weights, of_rows)
 
 
-def _operator(cell: str) -> Operator:
-    """Return a cell's operator of torch."""
-    packed = (
-        "Tensor rows, Tensor batch_sizes, Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh"
-    )
+def _operator(cell: str, directions: int) -> Operator:
+    """Return a cell's operator of torch, for one direction or both."""
+    weights = "Tensor w_ih{0}, Tensor w_hh{0}, Tensor? b_ih{0}, Tensor? b_hh{0}"
+    of_all = ", ".join(map(weights.format, ("", "_reverse")[:directions]))
+    packed = f"Tensor rows, Tensor batch_sizes, Tensor h0, Tensor? c0, {of_all}"
+    gradients = ", ".join(["Tensor"] * (3 + directions * _WEIGHTS))
     return Operator(
-        name=cell,
+        name=cell if directions == 1 else f"bidirectional_{cell}",
         schema=f"({packed}, bool reverse, bool keep, bool recompute)"
         " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)",
         schema_backward=f"(Tensor? grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
-        " Tensor gates, bool reverse, bool of_rows) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+        f" Tensor gates, bool reverse, bool of_rows) -> ({gradients})",
         forward=partial(_forward, cell),
         backward=partial(_backward, cell),
         shapes=partial(_shapes, cell),
@@ -357,4 +398,4 @@ def _operator(cell: str) -> Operator:
     )
 
 
-_OPERATORS = {cell: _operator(cell) for cell in _CELLS}
+_OPERATORS = {(cell, directions): _operator(cell, directions) for cell in _CELLS for directions in (1, 2)}

@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "directions.h"
 #include "products.h"
 #include "recompute.h"
 
@@ -104,15 +105,25 @@ struct BackwardWeights {
   Forward forward;
 };
 
-// A slice of the batch, and what the threads that compute it share.
-template <class T, class Cell>
-struct BackwardSlice {
-  BackwardSlice(const longspan::Backward<T>& p, const Rows& rows, int64_t first, int64_t last, const Plan& plan)
-      : team(plan.members), first(first), last(last), products(p, p.hidden, rows, first, last, plan),
-        segment(p, last - first) {}
+// One direction of a layer.
+template <class T, class Cell, int Columns>
+struct BackwardDirection {
+  explicit BackwardDirection(const longspan::Backward<T>& p) : problem(p), rows(p.walk), weights(p) {}
 
-  Team team;
-  int64_t first, last;
+  const longspan::Backward<T>& problem;
+  Rows rows;
+  BackwardWeights<T, Cell, Columns> weights;
+};
+
+// A slice of the batch in one direction, and what the threads that compute it share.
+template <class T, class Cell, class Direction>
+struct BackwardSlice : Slice {
+  BackwardSlice(Slice slice, const Direction& direction, const Plan& plan)
+      : Slice(std::move(slice)), direction(direction),
+        products(direction.problem, direction.problem.hidden, direction.rows, first, last, plan),
+        segment(direction.problem, last - first) {}
+
+  const Direction& direction;
   Products<T, typename Cell::Shape> products;
   SegmentRoom<T, Cell> segment;
 };
@@ -121,12 +132,14 @@ struct BackwardSlice {
 template <class T, class Cell, int Columns>
 class BackwardWalk {
  public:
-  BackwardWalk(const longspan::Backward<T>& problem, const Rows& rows,
-               const BackwardWeights<T, Cell, Columns>& weights, BackwardSlice<T, Cell>& slice, Member member)
-      : p_(problem), rows_(rows), weights_(weights), slice_(slice), products_(slice.products), member_(member),
+  using Slice = BackwardSlice<T, Cell, BackwardDirection<T, Cell, Columns>>;
+
+  BackwardWalk(Slice& slice, Member member)
+      : p_(slice.direction.problem), rows_(slice.direction.rows), weights_(slice.direction.weights), slice_(slice),
+        products_(slice.products), member_(member),
         blocks_(divide_up(p_.hidden, kAcross)), begin_(member.begin(blocks_) * kAcross),
         end_(std::min(member.end(blocks_) * kAcross, p_.hidden)), back_(slice.last - slice.first),
-        segment_(p_, rows, weights.forward, slice.segment, slice.first, slice.last, begin_, end_) {}
+        segment_(p_, rows_, weights_.forward, slice.segment, slice.first, slice.last, begin_, end_) {}
 
   void walk() {
     begin();
@@ -178,18 +191,18 @@ class BackwardWalk {
     const int64_t hidden = p_.hidden, kept = longspan::kept_gates(Cell::cell) * hidden;
     for (int64_t n = 0; n < running; ++n) {
       const int64_t sequence = slice_.first + n, row = rows_(step, sequence);
-      const int64_t start = sequence * hidden, before = step == 0 ? 0 : rows_(step - 1, sequence) * hidden;
+      const int64_t start = sequence * hidden, before = step == 0 ? 0 : rows_(step - 1, sequence);
       RowBack<T>& back = back_[n];
-      back.h_before = step == 0 ? p_.h0 + start : p_.h + before;
-      back.h = p_.h + row * hidden;
+      back.h_before = step == 0 ? p_.h0 + start : p_.h + before * p_.apart;
+      back.h = p_.h + row * p_.apart;
       const bool again = recomputes<T, Cell>(p_);
       if (kLstm) {
-        back.c_before = again ? segment_.c_before(step, n) : step == 0 ? p_.c0 + start : p_.c + before;
+        back.c_before = again ? segment_.c_before(step, n) : step == 0 ? p_.c0 + start : p_.c + before * hidden;
         back.c = again ? segment_.c(step, n) : p_.c + row * hidden;
         back.carried_c = p_.grad_c0 + start;
       }
       back.gates = again ? segment_.gates(step, n) : p_.gates + row * kept;
-      back.grad_h = p_.grad_h == nullptr ? nullptr : p_.grad_h + row * hidden;
+      back.grad_h = p_.grad_h == nullptr ? nullptr : p_.grad_h + row * p_.apart;
       back.carried_h = p_.grad_h0 + start;
     }
     for (int64_t n = member_.begin(running); n < member_.end(running); ++n) {
@@ -231,7 +244,7 @@ class BackwardWalk {
   const longspan::Backward<T>& p_;
   const Rows& rows_;
   const BackwardWeights<T, Cell, Columns>& weights_;
-  BackwardSlice<T, Cell>& slice_;
+  Slice& slice_;
   Products<T, typename Cell::Shape>& products_;
   Member member_;
   int64_t blocks_, begin_, end_;
@@ -240,33 +253,38 @@ class BackwardWalk {
 };
 
 template <class T, class Cell, int Columns>
-void backward_in_blocks(const longspan::Backward<T>& problem, Plan plan) {
-  const Rows rows(problem.walk);
-  const BackwardWeights<T, Cell, Columns> weights(problem);
-  const auto cuts = rows.slices(plan.slices);
-  std::deque<BackwardSlice<T, Cell>> slices;
-  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
-    slices.emplace_back(problem, rows, cuts[part], cuts[part + 1], plan);
+void backward_in_blocks(const longspan::Backward<T>* problems, int count, Plan plan) {
+  using Direction = BackwardDirection<T, Cell, Columns>;
+  using Walk = BackwardWalk<T, Cell, Columns>;
+  std::deque<typename Walk::Slice> slices;
+  const auto directions = make_directions<Direction>(problems, count);
+  for (const auto& direction : directions) {
+    for (Slice& slice : cut(direction->rows, plan)) slices.emplace_back(std::move(slice), *direction, plan);
   }
-  for_teams(slices, [&](BackwardSlice<T, Cell>& slice, Member member) {
-    BackwardWalk<T, Cell, Columns>(problem, rows, weights, slice, member).walk();
+  for_teams(slices, [](typename Walk::Slice& slice, Member member) { Walk(slice, member).walk(); });
+  const size_t of_each = slices.size() / count;
+  for_each_direction(count, problems->threads, [&](int direction) {
+    const auto first = slices.begin() + direction * of_each;
+    Products<T, typename Cell::Shape>::unpack(first, first + of_each);
   });
-  Products<T, typename Cell::Shape>::unpack(slices);
 }
 
+// The directions of a layer.
 template <class T, class Cell>
-void backward(const longspan::Backward<T>& problem) {
-  const int64_t hidden = problem.hidden, vectors = divide_up(hidden, kLanes<T>);
-  const Plan chosen = plan<T>(problem.walk.batch, vectors, Cell::gates * hidden * (problem.input + hidden),
-                              problem.threads);
-  const int64_t share = divide_up(vectors, chosen.members);
-  if (share == 1) {
-    backward_in_blocks<T, Cell, 1>(problem, chosen);
-  } else if (share <= 3) {
-    backward_in_blocks<T, Cell, 2>(problem, chosen);
-  } else {
-    backward_in_blocks<T, Cell, 4>(problem, chosen);
-  }
+void backward(const longspan::Backward<T>* problems, int count) {
+  const longspan::Backward<T>& p = *problems;
+  const int64_t vectors = divide_up(p.hidden, kLanes<T>), weights = Cell::gates * p.hidden * (p.input + p.hidden);
+  for_directions<T>(problems, count, weights, [&](const longspan::Backward<T>* group, int together) {
+    const Plan chosen = plan<T>(p.walk.batch, vectors, weights, p.threads / together);
+    const int64_t share = divide_up(vectors, chosen.members);
+    if (share == 1) {
+      backward_in_blocks<T, Cell, 1>(group, together, chosen);
+    } else if (share <= 3) {
+      backward_in_blocks<T, Cell, 2>(group, together, chosen);
+    } else {
+      backward_in_blocks<T, Cell, 4>(group, together, chosen);
+    }
+  });
 }
 
 }  // namespace LONGSPAN_ISA

@@ -1,8 +1,8 @@
 // Forward: each slice of the batch is walked through time alone, by one thread or by a team.
 #pragma once
 
+#include "directions.h"
 #include "packing.h"
-#include "team.h"
 
 namespace LONGSPAN_ISA {
 
@@ -45,20 +45,32 @@ inline void activate(Tile<T, Height, Columns>& tile) {
   }
 }
 
-// A slice of the batch, and the threads that compute it.
-struct ForwardSlice {
-  Team team;
-  int64_t first, last;
+// Up to so many steps it costs less to pack a block each time than to write all of them to memory and read them again.
+inline constexpr int64_t kFewSteps = 3;
+
+// One direction of a layer.
+template <class T, class Cell, class Kind>
+struct ForwardDirection {
+  using Weights = PackedWeights<T, Cell, Kind>;
+
+  explicit ForwardDirection(const longspan::Forward<T>& p) : problem(p), rows(p.walk), weights(pack(p)) {}
+
+  static Weights pack(const longspan::Forward<T>& p) {
+    if constexpr (std::is_same_v<Kind, Exact<T>>) {
+      if (p.walk.steps <= kFewSteps) return Weights(p.b_ih, p.b_hh, p.hidden);
+    }
+    return Weights(p.w_ih, p.w_hh, p.b_ih, p.b_hh, p.input, p.hidden, p.threads);
+  }
+
+  const longspan::Forward<T>& problem;
+  Rows rows;
+  Weights weights;
 };
 
-inline std::vector<ForwardSlice> cut(const Rows& rows, Plan plan) {
-  const auto cuts = rows.slices(plan.slices);
-  std::vector<ForwardSlice> slices;
-  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
-    slices.push_back({Team(plan.members), cuts[part], cuts[part + 1]});
-  }
-  return slices;
-}
+template <class Direction>
+struct ForwardSlice : Slice {
+  const Direction& direction;
+};
 
 // One thread's part of a slice: its blocks of units.
 template <class T, class Cell, class Kind>
@@ -67,7 +79,7 @@ class ForwardWalk {
   using Number = typename Kind::Number;
 
   ForwardWalk(const longspan::Forward<T>& problem, const Rows& rows, const PackedWeights<T, Cell, Kind>& weights,
-              const ForwardSlice& slice, Member member)
+              const Slice& slice, Member member)
       : p_(problem), rows_(rows), weights_(weights), bias_(weights.bias.data()), first_(slice.first),
         last_(slice.last), member_(member), blocks_(p_.hidden), out_(last_ - first_), x_(last_ - first_),
         h_(last_ - first_),
@@ -113,7 +125,7 @@ class ForwardWalk {
       out.h_before = step == 0 ? p_.h0 + sequence * hidden : out.h;
       x_[n] = inputs_.see(p_.x + row * p_.input, n);
       h_[n] = states_.see(out.h_before, n);
-      out.h = p_.h + row * hidden;
+      out.h = p_.h + row * p_.apart;
       out.gates = p_.gates == nullptr ? nullptr : p_.gates + row * kept;
       if (Cell::cell == longspan::Cell::lstm) {
         out.c_before = step == 0 ? p_.c0 + sequence * hidden : out.c;
@@ -240,28 +252,24 @@ class ForwardWalk {
   Buffer<Number> packed_;
 };
 
-template <class T, class Cell, class Kind>
-void forward(const longspan::Forward<T>& problem, const PackedWeights<T, Cell, Kind>& weights) {
-  const Rows rows(problem.walk);
-  const int64_t hidden = problem.hidden;
-  const Plan chosen = plan<T>(problem.walk.batch, Blocks<Cell, T>(hidden).count(),
-                              Cell::gates * hidden * (problem.input + hidden), problem.threads);
-  auto slices = cut(rows, chosen);
-  for_teams(slices, [&](const ForwardSlice& slice, Member member) {
-    ForwardWalk<T, Cell, Kind>(problem, rows, weights, slice, member).walk();
-  });
-}
-
-// Up to so many steps it costs less to pack a block each time than to write all of them to memory and read them again.
-inline constexpr int64_t kFewSteps = 3;
-
+// The directions of a layer.
 template <class T, class Cell, class Kind = Exact<T>>
-void forward(const longspan::Forward<T>& p) {
-  using Weights = PackedWeights<T, Cell, Kind>;
-  if constexpr (std::is_same_v<Kind, Exact<T>>) {
-    if (p.walk.steps <= kFewSteps) return forward(p, Weights(p.b_ih, p.b_hh, p.hidden));
-  }
-  forward(p, Weights(p.w_ih, p.w_hh, p.b_ih, p.b_hh, p.input, p.hidden, p.threads));
+void forward(const longspan::Forward<T>* problems, int count) {
+  using Direction = ForwardDirection<T, Cell, Kind>;
+  const longspan::Forward<T>& p = *problems;
+  const int64_t weights = Cell::gates * p.hidden * (p.input + p.hidden);
+  for_directions<T>(problems, count, weights, [&](const longspan::Forward<T>* group, int together) {
+    const Plan chosen = plan<T>(p.walk.batch, Blocks<Cell, T>(p.hidden).count(), weights, p.threads / together);
+    std::vector<ForwardSlice<Direction>> slices;
+    const auto directions = make_directions<Direction>(group, together);
+    for (const auto& direction : directions) {
+      for (Slice& slice : cut(direction->rows, chosen)) slices.push_back({std::move(slice), *direction});
+    }
+    for_teams(slices, [](const ForwardSlice<Direction>& slice, Member member) {
+      const Direction& of = slice.direction;
+      ForwardWalk<T, Cell, Kind>(of.problem, of.rows, of.weights, slice, member).walk();
+    });
+  });
 }
 
 }  // namespace LONGSPAN_ISA

@@ -11,22 +11,22 @@ using longspan::Forward;
 using longspan::Backward;
 
 template <class T>
-void run_forward(longspan::Cell cell, const Forward<T>& problem) {
+void run_forward(longspan::Cell cell, const Forward<T>* directions, int count) {
   switch (cell) {
-    case longspan::Cell::lstm: return forward<T, Lstm>(problem);
-    case longspan::Cell::gru: return forward<T, Gru>(problem);
-    case longspan::Cell::rnn_tanh: return forward<T, RnnTanh>(problem);
-    case longspan::Cell::rnn_relu: return forward<T, RnnRelu>(problem);
+    case longspan::Cell::lstm: return forward<T, Lstm>(directions, count);
+    case longspan::Cell::gru: return forward<T, Gru>(directions, count);
+    case longspan::Cell::rnn_tanh: return forward<T, RnnTanh>(directions, count);
+    case longspan::Cell::rnn_relu: return forward<T, RnnRelu>(directions, count);
   }
 }
 
 template <class T>
-void run_backward(longspan::Cell cell, const Backward<T>& problem) {
+void run_backward(longspan::Cell cell, const Backward<T>* directions, int count) {
   switch (cell) {
-    case longspan::Cell::lstm: return backward<T, Lstm>(problem);
-    case longspan::Cell::gru: return backward<T, Gru>(problem);
-    case longspan::Cell::rnn_tanh: return backward<T, RnnTanh>(problem);
-    case longspan::Cell::rnn_relu: return backward<T, RnnRelu>(problem);
+    case longspan::Cell::lstm: return backward<T, Lstm>(directions, count);
+    case longspan::Cell::gru: return backward<T, Gru>(directions, count);
+    case longspan::Cell::rnn_tanh: return backward<T, RnnTanh>(directions, count);
+    case longspan::Cell::rnn_relu: return backward<T, RnnRelu>(directions, count);
   }
 }
 

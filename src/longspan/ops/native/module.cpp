@@ -35,7 +35,7 @@ extern const longspan::Kernels kernels;
 }
 #if defined(LONGSPAN_BFLOAT16)
 namespace avx512_bf16 {
-void forward_rounded(longspan::Cell cell, const longspan::Forward<float>& problem);
+void forward_rounded(longspan::Cell cell, const longspan::Forward<float>* directions, int count);
 }
 #endif
 
@@ -91,6 +91,17 @@ T* at(uintptr_t address) {
   return reinterpret_cast<T*>(address);
 }
 
+// Ask for large pages for what a forward pass fills.
+template <class T>
+void expect_large(longspan::Cell cell, const longspan::Forward<T>& problem) {
+  const longspan::Walk& walk = problem.walk;
+  const int64_t rows = std::accumulate(walk.sizes, walk.sizes + walk.steps, int64_t{0});
+  const int64_t units = rows * problem.hidden;
+  longspan::expect_large(problem.h, rows * problem.apart * sizeof(T));
+  if (problem.c != nullptr) longspan::expect_large(problem.c, units * sizeof(T));
+  if (problem.gates != nullptr) longspan::expect_large(problem.gates, units * longspan::kept_gates(cell) * sizeof(T));
+}
+
 // A walk; its batch sizes say how much memory is read and written.
 longspan::Walk walk_of(int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t segment = 0) {
   if (steps < 1 || batch < 1) throw std::invalid_argument("there are no steps, or no sequences.");
@@ -102,49 +113,51 @@ longspan::Walk walk_of(int64_t steps, int64_t batch, uintptr_t sizes, bool rever
   return walk;
 }
 
+// A layer: one direction or two of one size, of which the second goes the other way, and the tensors of each, in the
+// order of the fields of the problem.
 template <class T>
 void forward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t segment, int64_t input,
-             int64_t hidden, uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih,
-             uintptr_t b_hh, uintptr_t h, uintptr_t c, uintptr_t gates, uintptr_t h_last, uintptr_t c_last,
-             uintptr_t c_starts, [[maybe_unused]] bool rounded, int threads) {
-  const longspan::Forward<T> problem{walk_of(steps, batch, sizes, reverse, segment),
-                                     input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
-                                     at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
-                                     at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last), at<T>(c_last),
-                                     at<T>(c_starts), usable_threads(threads)};
+             int64_t hidden, const std::vector<std::array<uintptr_t, 13>>& directions, [[maybe_unused]] bool rounded,
+             int threads) {
   const auto which = static_cast<longspan::Cell>(cell);
-  const int64_t units = std::accumulate(problem.walk.sizes, problem.walk.sizes + steps, int64_t{0}) * hidden;
-  longspan::expect_large(problem.h, units * sizeof(T));
-  if (problem.c != nullptr) longspan::expect_large(problem.c, units * sizeof(T));
-  if (problem.gates != nullptr) longspan::expect_large(problem.gates, units * longspan::kept_gates(which) * sizeof(T));
+  const int count = static_cast<int>(directions.size());
+  std::vector<longspan::Forward<T>> problems;
+  for (const auto& [x, h0, c0, w_ih, w_hh, b_ih, b_hh, h, c, gates, h_last, c_last, c_starts] : directions) {
+    problems.push_back({walk_of(steps, batch, sizes, reverse != !problems.empty(), segment), input, hidden,
+                        at<const T>(x), at<const T>(h0), at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh),
+                        at<const T>(b_ih), at<const T>(b_hh), at<T>(h), at<T>(c), at<T>(gates), at<T>(h_last),
+                        at<T>(c_last), at<T>(c_starts), count * hidden, usable_threads(threads)});
+    expect_large(which, problems.back());
+  }
   if constexpr (sizeof(T) == 4) {
 #if defined(LONGSPAN_BFLOAT16)
-    if (rounded && has_bfloat16()) return avx512_bf16::forward_rounded(which, problem);
+    if (rounded && has_bfloat16()) return avx512_bf16::forward_rounded(which, problems.data(), count);
 #endif
-    chosen.load()->forward_float(which, problem);
+    chosen.load()->forward_float(which, problems.data(), count);
   } else {
-    chosen.load()->forward_double(which, problem);
+    chosen.load()->forward_double(which, problems.data(), count);
   }
 }
 
 template <class T>
 void backward(int cell, int64_t steps, int64_t batch, uintptr_t sizes, bool reverse, int64_t segment, int64_t input,
-              int64_t hidden, uintptr_t x, uintptr_t h0, uintptr_t c0, uintptr_t w_ih, uintptr_t w_hh, uintptr_t b_ih,
-              uintptr_t b_hh, uintptr_t h, uintptr_t c, uintptr_t c_starts, uintptr_t gates, uintptr_t grad_h,
-              uintptr_t grad_h_last, uintptr_t grad_c_last, uintptr_t grad_x, uintptr_t grad_h0, uintptr_t grad_c0,
-              uintptr_t grad_w_ih, uintptr_t grad_w_hh, uintptr_t grad_b_ih, uintptr_t grad_b_hh, int threads) {
-  const longspan::Backward<T> problem{walk_of(steps, batch, sizes, reverse, segment),
-                                      input, hidden, at<const T>(x), at<const T>(h0), at<const T>(c0),
-                                      at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh),
-                                      at<const T>(h), at<const T>(c), at<const T>(c_starts), at<const T>(gates),
-                                      at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last),
-                                      at<T>(grad_x), at<T>(grad_h0), at<T>(grad_c0), at<T>(grad_w_ih),
-                                      at<T>(grad_w_hh), at<T>(grad_b_ih), at<T>(grad_b_hh), usable_threads(threads)};
+              int64_t hidden, const std::vector<std::array<uintptr_t, 21>>& directions, int threads) {
   const auto which = static_cast<longspan::Cell>(cell);
+  const int count = static_cast<int>(directions.size());
+  std::vector<longspan::Backward<T>> problems;
+  for (const auto& [x, h0, c0, w_ih, w_hh, b_ih, b_hh, h, c, c_starts, gates, grad_h, grad_h_last, grad_c_last, grad_x,
+                    grad_h0, grad_c0, grad_w_ih, grad_w_hh, grad_b_ih, grad_b_hh] : directions) {
+    problems.push_back({walk_of(steps, batch, sizes, reverse != !problems.empty(), segment), input, hidden,
+                        at<const T>(x), at<const T>(h0), at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh),
+                        at<const T>(b_ih), at<const T>(b_hh), at<const T>(h), at<const T>(c), at<const T>(c_starts),
+                        at<const T>(gates), at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last),
+                        at<T>(grad_x), at<T>(grad_h0), at<T>(grad_c0), at<T>(grad_w_ih), at<T>(grad_w_hh),
+                        at<T>(grad_b_ih), at<T>(grad_b_hh), count * hidden, usable_threads(threads)});
+  }
   if constexpr (sizeof(T) == 4) {
-    chosen.load()->backward_float(which, problem);
+    chosen.load()->backward_float(which, problems.data(), count);
   } else {
-    chosen.load()->backward_double(which, problem);
+    chosen.load()->backward_double(which, problems.data(), count);
   }
 }
 
@@ -167,7 +180,7 @@ void forward_variant(int gates, int64_t output, const Places& parts, double shar
   const longspan::VariantForward<T> problem{
       {walk_of(steps, batch, sizes, reverse), input, hidden, at<const T>(x), at<const T>(h0),
        at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), at<const T>(b_ih), at<const T>(b_hh), at<T>(h), at<T>(c),
-       at<T>(kept), at<T>(h_last), at<T>(c_last), nullptr, usable_threads(threads)},
+       at<T>(kept), at<T>(h_last), at<T>(c_last), nullptr, output, usable_threads(threads)},
       variant_of<T>(gates, output, parts, share_h, share_c), at<T>(normal), at<T>(norms)};
   if constexpr (sizeof(T) == 4) {
     chosen.load()->forward_variant_float(problem);
@@ -187,7 +200,7 @@ void backward_variant(int gates, int64_t output, const Places& parts, double sha
       {walk_of(steps, batch, sizes, reverse), input, hidden, at<const T>(x), at<const T>(h0),
        at<const T>(c0), at<const T>(w_ih), at<const T>(w_hh), nullptr, nullptr, at<const T>(h), at<const T>(c), nullptr, at<const T>(kept),
        at<const T>(grad_h), at<const T>(grad_h_last), at<const T>(grad_c_last), at<T>(grad_x), at<T>(grad_h0),
-       at<T>(grad_c0), at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_bias), nullptr, usable_threads(threads)},
+       at<T>(grad_c0), at<T>(grad_w_ih), at<T>(grad_w_hh), at<T>(grad_bias), nullptr, output, usable_threads(threads)},
       variant_of<T>(gates, output, parts, share_h, share_c), at<const T>(normal), at<const T>(norms),
       at<T>(grad_output), at<T>(unprojected), at<T>(grad_w_ch), at<T>(grad_ln_ih), at<T>(grad_ln_hh), at<T>(grad_ln_c),
       at<T>(grad_bias_ln_c)};

@@ -51,9 +51,9 @@ class Products {
 
   // The gradients of all slices together, as torch has them.
   template <class Slices>
-  static void unpack(const Slices& slices) {
+  static void unpack(Slices first, Slices last) {
     Parts parts;
-    for (const auto& slice : slices) parts.push_back(&slice.products);
+    for (; first != last; ++first) parts.push_back(&first->products);
     const longspan::Backward<T>& p = parts.front()->p_;
     if (p.grad_w_hh != nullptr) {
       unpack_weights(parts, [](const Products& one) { return Of{one.w_ih_, one.of_x(), one.x}; }, p.grad_w_ih);

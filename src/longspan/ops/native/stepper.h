@@ -22,8 +22,10 @@ class Layer {
     const int64_t sizes[1] = {streams_};
     const longspan::Forward<T> problem{{1, streams_, sizes, false}, input_, hidden_, x, h_.data(), c_.data(),
                                        nullptr, nullptr, nullptr, nullptr, next_.data(), nullptr, nullptr,
-                                       last_.data(), c_.data(), nullptr, 1};
-    forward(problem, weights_);
+                                       last_.data(), c_.data(), nullptr, hidden_, 1};
+    const Rows rows(problem.walk);
+    Slice slice{Team(1), 0, streams_};
+    ForwardWalk<T, Cell, Exact<T>>(problem, rows, weights_, slice, Member(slice.team, 0)).walk();
     std::swap(h_, next_);
     return h_.data();
   }

@@ -93,6 +93,21 @@ Plan plan(int64_t batch, int64_t divisible, int64_t per_row, int threads) {
   return {static_cast<int>(std::max<int64_t>(1, std::min(threads / members, batch))), static_cast<int>(members)};
 }
 
+// A slice of the batch, and the threads that compute it.
+struct Slice {
+  Team team;
+  int64_t first, last;
+};
+
+inline std::vector<Slice> cut(const Rows& rows, Plan plan) {
+  const auto cuts = rows.slices(plan.slices);
+  std::vector<Slice> slices;
+  for (size_t part = 0; part + 1 < cuts.size(); ++part) {
+    slices.push_back({Team(plan.members), cuts[part], cuts[part + 1]});
+  }
+  return slices;
+}
+
 // Call `work(slice, member)` in a thread for each member of each slice.
 template <class Teams, class Work>
 void for_teams(Teams& teams, Work work) {

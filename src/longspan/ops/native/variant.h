@@ -120,7 +120,7 @@ template <class T, class Cell>
 class VariantWalk {
  public:
   VariantWalk(const longspan::VariantForward<T>& problem, const Rows& rows, const VariantWeights<T>& weights,
-              Buffer<T>& unprojected, const ForwardSlice& slice, Member member)
+              Buffer<T>& unprojected, const Slice& slice, Member member)
       : p_(problem.plain), v_(problem.variant), problem_(problem), rows_(rows), weights_(weights),
         first_(slice.first), last_(slice.last), member_(member), units_(member, p_.hidden),
         outputs_(member, v_.output), count_(last_ - first_), row_(count_), x_(count_),
@@ -372,8 +372,8 @@ void forward_variant_of(const longspan::VariantForward<T>& problem) {
   const VariantWeights<T> weights = VariantWeights<T>::template pack<Cell>(problem);
   const longspan::Forward<T>& p = problem.plain;
   Buffer<T> unprojected(problem.variant.w_hr == nullptr ? 0 : p.walk.batch * p.hidden);
-  auto slices = cut(rows, plan_of(p.walk, problem.variant, p.input, p.hidden, p.threads));
-  for_teams(slices, [&](const ForwardSlice& slice, Member member) {
+  std::vector<Slice> slices = cut(rows, plan_of(p.walk, problem.variant, p.input, p.hidden, p.threads));
+  for_teams(slices, [&](const Slice& slice, Member member) {
     VariantWalk<T, Cell>(problem, rows, weights, unprojected, slice, member).walk();
   });
 }

@@ -447,7 +447,7 @@ void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   for_teams(slices, [&](VariantBackwardSlice<T, Cell>& slice, Member member) {
     VariantBackwardWalk<T, Cell>(problem, rows, weights, slice, member).walk();
   });
-  Products<T, Cell>::unpack(slices);
+  Products<T, Cell>::unpack(slices.begin(), slices.end());
   gather_small(problem, small, Cell::gates);
 }
 

@@ -1,0 +1,164 @@
+"""Both directions of a layer in one call, against the step equations in each."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, library
+
+from longspan import nn
+from longspan.ops import _native, run_both_directions
+from tests.ops.test_native import CELLS, WITHIN, assert_close, batch_sizes, draw, run
+
+pytestmark = pytest.mark.skipif(not _native.instruction_sets(), reason="the native kernels are not built")
+
+
+def draw_both(
+    cell: str, lengths: list[int], inputs: int, hidden: int, *, bias: bool = True, dtype: torch.dtype = torch.float64
+) -> list[Tensor]:
+    """Rows, h, c, and the weights of the two directions; c is there for every cell."""
+    rows, *first = draw(cell, lengths, inputs, hidden, bias=bias, seed=1)
+    _, *other = draw(cell, lengths, inputs, hidden, bias=bias, seed=2)
+    states = [torch.stack(pair) for pair in zip(first[:2], other[:2], strict=True)]
+    return [tensor.to(dtype) for tensor in (rows, *states, *first[2:], *other[2:])]
+
+
+def at_once(cell: str, lengths: list[int], tensors: list[Tensor], *, recompute: bool = False) -> tuple[Tensor, ...]:
+    """Output and final states of both directions by the kernels."""
+    rows, h, c, *weights = tensors
+    half = len(weights) // 2
+    padded = [*weights[:half], *[None] * (4 - half), *weights[half:], *[None] * (4 - half)]
+    state = (h, c) if cell == "lstm" else (h,)
+    both = run_both_directions(cell, rows, batch_sizes(lengths), state, tuple(padded), recompute=recompute)
+    assert both is not None
+    return both[0], *both[1]
+
+
+def one_by_one(cell: str, lengths: list[int], tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    """The same by the step equations, one direction after the other."""
+    rows, h, c, *weights = tensors
+    half = len(weights) // 2
+    each = [
+        run(cell, lengths, [rows, h[d], c[d], *weights[d * half : (d + 1) * half]], reverse=bool(d), trace=True)
+        for d in (0, 1)
+    ]
+    (output, *state), (output_reverse, *state_reverse) = each
+    finals = [torch.stack(pair) for pair in zip(state, state_reverse, strict=True)]
+    return torch.cat([output, output_reverse], dim=-1), *finals
+
+
+def with_gradients(cell: str, tensors: list[Tensor], outputs: tuple[Tensor, ...]) -> list[Tensor]:
+    """The outputs, and the gradients of all tensors where every output weighs differently."""
+    loss = sum((torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out) * out).sum() for out in outputs)
+    used = tensors if cell == "lstm" else [*tensors[:2], *tensors[3:]]
+    return [*(out.detach() for out in outputs), *torch.autograd.grad(loss, used)]
+
+
+@pytest.mark.parametrize("dtype", list(WITHIN), ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+@settings(max_examples=10, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=14),
+    inputs=st.integers(1, 9),
+    hidden=st.integers(1, 70),
+    bias=st.booleans(),
+    recompute=st.booleans(),
+    threads=st.integers(1, 5),
+)
+def test_values_and_gradients_of_every_instruction_set(
+    cell: str,
+    dtype: torch.dtype,
+    lengths: list[int],
+    inputs: int,
+    hidden: int,
+    bias: bool,
+    recompute: bool,
+    threads: int,
+) -> None:
+    lengths = sorted(lengths, reverse=True)
+    tensors = [tensor.requires_grad_() for tensor in draw_both(cell, lengths, inputs, hidden, bias=bias)]
+    expected = with_gradients(cell, tensors, one_by_one(cell, lengths, tensors))
+    torch.set_num_threads(threads)
+    for name in _native.instruction_sets():
+        _native.use(name)
+        given_as = [tensor.detach().to(dtype).requires_grad_() for tensor in tensors]
+        found = with_gradients(cell, given_as, at_once(cell, lengths, given_as, recompute=recompute))
+        assert_close(found, expected, WITHIN[dtype])
+
+
+@pytest.mark.parametrize(("steps", "hidden"), [(2, 260), (40, 260), (3, 700)], ids=str)
+def test_gradients_of_many_weights(steps: int, hidden: int) -> None:
+    # The directions of 700 units have too many weights to run side by side.
+    lengths = sorted([steps, *range(1, steps), *[1] * 6], reverse=True)
+    tensors = [tensor.requires_grad_() for tensor in draw_both("lstm", lengths, 90, hidden)]
+    expected = with_gradients("lstm", tensors, one_by_one("lstm", lengths, tensors))
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        found = with_gradients("lstm", tensors, at_once("lstm", lengths, tensors))
+        assert_close(found, expected, WITHIN[torch.float64])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("hidden", [5, 37])
+def test_the_bits_are_those_of_each_direction_alone(cell: str, hidden: int) -> None:
+    lengths = [9, 9, 7, 7, 5, 4, 2, 1, 1]
+    tensors = draw_both(cell, lengths, 3, hidden, dtype=torch.float32)
+    rows, h, c, *weights = tensors
+    half = len(weights) // 2
+    for name in _native.instruction_sets():
+        _native.use(name)
+        alone = [
+            run(cell, lengths, [rows, h[d], c[d], *weights[d * half : (d + 1) * half]], reverse=bool(d), trace=False)[0]
+            for d in (0, 1)
+        ]
+        for threads in (1, 2, 3, 4):
+            torch.set_num_threads(threads)
+            assert torch.equal(at_once(cell, lengths, tensors)[0], torch.cat(alone, dim=-1))
+
+
+def test_only_what_is_asked_for_has_a_gradient() -> None:
+    tensors = draw_both("lstm", [4, 3, 1], 2, 5)
+    tensors[1].requires_grad_()
+    weight = tensors[8].requires_grad_()
+    output, h, _ = at_once("lstm", [4, 3, 1], tensors)
+    h.sum().backward()  # nothing reaches the outputs of the steps
+    expected = one_by_one("lstm", [4, 3, 1], tensors)
+    wanted = torch.autograd.grad(expected[1].sum(), [tensors[1], weight])
+    torch.testing.assert_close([tensors[1].grad, weight.grad], list(wanted))
+    assert tensors[0].grad is None
+    torch.testing.assert_close(output, expected[0])
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_operators_keep_torchs_rules(cell: str, recompute: bool) -> None:
+    rows, h, c, *weights = [tensor.requires_grad_() for tensor in draw_both(cell, [3, 2], 2, 3)]
+    arguments = (rows, batch_sizes([3, 2]), h, c if cell == "lstm" else None, *weights, False, True, recompute)
+    library.opcheck(getattr(torch.ops.longspan, f"bidirectional_{cell}").default, arguments)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_stack_agrees_with_its_trace(kind: type[nn.LSTM], bias: bool) -> None:
+    layers = kind(3, 6, num_layers=3, bidirectional=True, bias=bias, dtype=torch.float64)
+    packed = torch.nn.utils.rnn.pack_sequence(
+        [torch.randn(length, 3, dtype=torch.float64) for length in (4, 7, 1)], enforce_sorted=False
+    )
+    output, state = layers(packed)
+    traced, traced_state, _ = layers(packed, trace=True)
+    torch.testing.assert_close(output.data, traced.data)
+    torch.testing.assert_close(state, traced_state)
+
+
+def test_weights_are_dropped_in_each_direction() -> None:
+    torch.manual_seed(0)
+    layer = nn.LSTM(2, 5, bidirectional=True, weight_drop=0.5)
+    block = torch.randn(6, 3, 2)
+    torch.manual_seed(1)
+    found = layer(block)[0]
+    torch.manual_seed(1)
+    expected = layer(block, trace=True)[0]
+    torch.testing.assert_close(found, expected)
+    assert not torch.equal(layer(block)[0], found)
