@@ -116,14 +116,11 @@ struct BackwardDirection {
 };
 
 // A slice of the batch in one direction, and what the threads that compute it share.
-template <class T, class Cell, class Direction>
-struct BackwardSlice : Slice {
-  BackwardSlice(Slice slice, const Direction& direction, const Plan& plan)
-      : Slice(std::move(slice)), direction(direction),
-        products(direction.problem, direction.problem.hidden, direction.rows, first, last, plan),
-        segment(direction.problem, last - first) {}
+template <class T, class Cell>
+struct BackwardSlice : DirectedSlice {
+  BackwardSlice(DirectedSlice slice, const longspan::Backward<T>& p, const Rows& rows, const Plan& plan)
+      : DirectedSlice(std::move(slice)), products(p, p.hidden, rows, first, last, plan), segment(p, last - first) {}
 
-  const Direction& direction;
   Products<T, typename Cell::Shape> products;
   SegmentRoom<T, Cell> segment;
 };
@@ -132,10 +129,10 @@ struct BackwardSlice : Slice {
 template <class T, class Cell, int Columns>
 class BackwardWalk {
  public:
-  using Slice = BackwardSlice<T, Cell, BackwardDirection<T, Cell, Columns>>;
+  using Direction = BackwardDirection<T, Cell, Columns>;
 
-  BackwardWalk(Slice& slice, Member member)
-      : p_(slice.direction.problem), rows_(slice.direction.rows), weights_(slice.direction.weights), slice_(slice),
+  BackwardWalk(const Direction& direction, BackwardSlice<T, Cell>& slice, Member member)
+      : p_(direction.problem), rows_(direction.rows), weights_(direction.weights), slice_(slice),
         products_(slice.products), member_(member),
         blocks_(divide_up(p_.hidden, kAcross)), begin_(member.begin(blocks_) * kAcross),
         end_(std::min(member.end(blocks_) * kAcross, p_.hidden)), back_(slice.last - slice.first),
@@ -244,7 +241,7 @@ class BackwardWalk {
   const longspan::Backward<T>& p_;
   const Rows& rows_;
   const BackwardWeights<T, Cell, Columns>& weights_;
-  Slice& slice_;
+  BackwardSlice<T, Cell>& slice_;
   Products<T, typename Cell::Shape>& products_;
   Member member_;
   int64_t blocks_, begin_, end_;
@@ -255,18 +252,19 @@ class BackwardWalk {
 template <class T, class Cell, int Columns>
 void backward_in_blocks(const longspan::Backward<T>* problems, int count, Plan plan) {
   using Direction = BackwardDirection<T, Cell, Columns>;
-  using Walk = BackwardWalk<T, Cell, Columns>;
-  std::deque<typename Walk::Slice> slices;
+  using Gradients = Products<T, typename Cell::Shape>;
   const auto directions = make_directions<Direction>(problems, count);
-  for (const auto& direction : directions) {
-    for (Slice& slice : cut(direction->rows, plan)) slices.emplace_back(std::move(slice), *direction, plan);
+  std::deque<BackwardSlice<T, Cell>> slices;
+  std::vector<typename Gradients::Parts> parts(count);
+  for (DirectedSlice& slice : cut(directions, plan)) {
+    const Direction& of = *directions[slice.direction];
+    slices.emplace_back(std::move(slice), of.problem, of.rows, plan);
+    parts[slices.back().direction].push_back(&slices.back().products);
   }
-  for_teams(slices, [](typename Walk::Slice& slice, Member member) { Walk(slice, member).walk(); });
-  const size_t of_each = slices.size() / count;
-  for_each_direction(count, problems->threads, [&](int direction) {
-    const auto first = slices.begin() + direction * of_each;
-    Products<T, typename Cell::Shape>::unpack(first, first + of_each);
+  for_teams(slices, [&](BackwardSlice<T, Cell>& slice, Member member) {
+    BackwardWalk<T, Cell, Columns>(*directions[slice.direction], slice, member).walk();
   });
+  for_each_direction(count, problems->threads, [&](int direction) { Gradients::unpack(parts[direction]); });
 }
 
 // The directions of a layer.

@@ -42,4 +42,21 @@ Directions<Direction> make_directions(const Problem* problems, int count) {
   return made;
 }
 
+// A slice of the batch in one of the directions.
+struct DirectedSlice : Slice {
+  int direction;
+};
+
+// The slices of all directions, each cut as `plan` says.
+template <class Direction>
+std::vector<DirectedSlice> cut(const Directions<Direction>& directions, Plan plan) {
+  std::vector<DirectedSlice> slices;
+  for (size_t direction = 0; direction < directions.size(); ++direction) {
+    for (Slice& slice : cut(directions[direction]->rows, plan)) {
+      slices.push_back({std::move(slice), static_cast<int>(direction)});
+    }
+  }
+  return slices;
+}
+
 }  // namespace LONGSPAN_ISA

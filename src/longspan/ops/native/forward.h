@@ -67,11 +67,6 @@ struct ForwardDirection {
   Weights weights;
 };
 
-template <class Direction>
-struct ForwardSlice : Slice {
-  const Direction& direction;
-};
-
 // One thread's part of a slice: its blocks of units.
 template <class T, class Cell, class Kind>
 class ForwardWalk {
@@ -260,13 +255,10 @@ void forward(const longspan::Forward<T>* problems, int count) {
   const int64_t weights = Cell::gates * p.hidden * (p.input + p.hidden);
   for_directions<T>(problems, count, weights, [&](const longspan::Forward<T>* group, int together) {
     const Plan chosen = plan<T>(p.walk.batch, Blocks<Cell, T>(p.hidden).count(), weights, p.threads / together);
-    std::vector<ForwardSlice<Direction>> slices;
     const auto directions = make_directions<Direction>(group, together);
-    for (const auto& direction : directions) {
-      for (Slice& slice : cut(direction->rows, chosen)) slices.push_back({std::move(slice), *direction});
-    }
-    for_teams(slices, [](const ForwardSlice<Direction>& slice, Member member) {
-      const Direction& of = slice.direction;
+    auto slices = cut(directions, chosen);
+    for_teams(slices, [&](const DirectedSlice& slice, Member member) {
+      const Direction& of = *directions[slice.direction];
       ForwardWalk<T, Cell, Kind>(of.problem, of.rows, of.weights, slice, member).walk();
     });
   });

@@ -69,6 +69,22 @@ void pool(const longspan::Pool<T>& p) {
              });
 }
 
+template <class T>
+void unpool_row(const longspan::Unpool<T>& p, const Rows& rows, int64_t step, int64_t sequence) {
+  using Number = typename longspan::Place<T>::Number;
+  T* const to = p.grad + rows(step, sequence) * p.features;
+  for_units<T>(0, p.features, [&](int64_t unit, int count) {
+    const int64_t from = sequence * p.features + unit;
+    Vector<T> grad = p.grad_sum == nullptr ? Vector<T>{} : load(p.grad_sum + from, count);
+    if (p.grad_largest != nullptr) {
+      typename Simd<T>::Integer place{};
+      std::memcpy(&place, p.place + from, count * sizeof(Number));
+      grad += place == static_cast<Number>(step) ? load(p.grad_largest + from, count) : Vector<T>{};
+    }
+    store(to + unit, grad, count);
+  });
+}
+
 // The gradient of the rows: that of the sum, and that of the largest number where it came from.
 template <class T>
 void unpool(const longspan::Unpool<T>& p) {
@@ -78,15 +94,7 @@ void unpool(const longspan::Unpool<T>& p) {
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
 #endif
   for (int64_t step = 0; step < p.walk.steps; ++step) {
-    const auto here = static_cast<typename longspan::Place<T>::Number>(step);
-    for (int64_t sequence = 0; sequence < p.walk.sizes[step]; ++sequence) {
-      const int64_t from = sequence * p.features;
-      T* to = p.grad + rows(step, sequence) * p.features;
-      for (int64_t n = 0; n < p.features; ++n) {
-        const T of_sum = p.grad_sum == nullptr ? T(0) : p.grad_sum[from + n];
-        to[n] = of_sum + (p.grad_largest != nullptr && p.place[from + n] == here ? p.grad_largest[from + n] : T(0));
-      }
-    }
+    for (int64_t sequence = 0; sequence < p.walk.sizes[step]; ++sequence) unpool_row(p, rows, step, sequence);
   }
 }
 

@@ -49,11 +49,10 @@ class Products {
     if (member.is_first()) filled_ = true;
   }
 
+  using Parts = std::vector<const Products*>;
+
   // The gradients of all slices together, as torch has them.
-  template <class Slices>
-  static void unpack(Slices first, Slices last) {
-    Parts parts;
-    for (; first != last; ++first) parts.push_back(&first->products);
+  static __attribute__((noinline)) void unpack(const Parts& parts) {
     const longspan::Backward<T>& p = parts.front()->p_;
     if (p.grad_w_hh != nullptr) {
       unpack_weights(parts, [](const Products& one) { return Of{one.w_ih_, one.of_x(), one.x}; }, p.grad_w_ih);
@@ -64,8 +63,6 @@ class Products {
   }
 
  private:
-  using Parts = std::vector<const Products*>;
-
   // What the gradient of some weights is made of.
   template <class Gradient>
   struct Of {

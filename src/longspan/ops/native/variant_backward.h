@@ -447,7 +447,9 @@ void backward_variant_of(const longspan::VariantBackward<T>& problem) {
   for_teams(slices, [&](VariantBackwardSlice<T, Cell>& slice, Member member) {
     VariantBackwardWalk<T, Cell>(problem, rows, weights, slice, member).walk();
   });
-  Products<T, Cell>::unpack(slices.begin(), slices.end());
+  typename Products<T, Cell>::Parts parts;
+  for (const auto& slice : slices) parts.push_back(&slice.products);
+  Products<T, Cell>::unpack(parts);
   gather_small(problem, small, Cell::gates);
 }
 
