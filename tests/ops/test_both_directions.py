@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, library
 
 from longspan import nn
-from longspan.ops import _native, run_both_directions
+from longspan.ops import _native
+from longspan.ops._kernels import run_both_directions
 from tests.ops.test_native import CELLS, WITHIN, assert_close, batch_sizes, draw, run
 
 pytestmark = pytest.mark.skipif(not _native.instruction_sets(), reason="the native kernels are not built")

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
-from longspan import ops
 from longspan.errors import DataError, ParameterError, ShapeError
 from longspan.nn._layout import Layout, Lengths, read_input
 from longspan.nn._stepper import Stepper, check_can_step
+from longspan.ops._kernels import run_both_directions
 
 Trace = tuple[Tensor, ...]
 
@@ -186,7 +186,7 @@ class Recurrent(nn.Module):
         each = (self._weights_to_run(f"_l{layer}{direction}") for direction in ("", "_reverse"))
         weights = tuple(weight for of_direction in each for weight in of_direction[:_PLAIN_WEIGHTS])
         recompute = self._recomputes(rows)
-        return ops.run_both_directions(self._cell(), rows, batch_sizes, state, weights, recompute=recompute)
+        return run_both_directions(self._cell(), rows, batch_sizes, state, weights, recompute=recompute)
 
     def _recomputes(self, rows: Tensor) -> bool:
         """Whether a layer keeps little but its output for the backward pass; if it was not said, where it must."""

@@ -1,6 +1,5 @@
-"""One recurrent layer: reference equations, and ops over packed rows."""
+"""One recurrent layer in one direction: reference equations, and ops over packed rows."""
 
-from longspan.ops._kernels import run_both_directions
 from longspan.ops._native import draw_mask
 from longspan.ops._paths import Explanation, KernelPath, explain
 from longspan.ops.gru import gru
@@ -58,6 +57,5 @@ __all__ = [
     "rnn",
     "rnn_step",
     "row_index",
-    "run_both_directions",
     "sequence_lengths",
 ]
