@@ -17,10 +17,9 @@ from longspan.errors import DataError, ParameterError, ShapeError
 from longspan.nn._layout import Layout, Lengths, read_input
 from longspan.nn._stepper import Stepper, check_can_step
 from longspan.ops._kernels import run_both_directions
+from longspan.ops._native import PLAIN_WEIGHTS
 
 Trace = tuple[Tensor, ...]
-
-_PLAIN_WEIGHTS = 4  # w_ih, w_hh, b_ih, b_hh
 
 #: Bytes that a layer keeps for the backward pass, beside its output, before it computes them again instead.
 _KEEP_AT_MOST = 1 << 30
@@ -184,7 +183,7 @@ class Recurrent(nn.Module):
         if not self._is_plain():
             return None
         each = (self._weights_to_run(f"_l{layer}{direction}") for direction in ("", "_reverse"))
-        weights = tuple(weight for of_direction in each for weight in of_direction[:_PLAIN_WEIGHTS])
+        weights = tuple(weight for of_direction in each for weight in of_direction[:PLAIN_WEIGHTS])
         recompute = self._recomputes(rows)
         return run_both_directions(self._cell(), rows, batch_sizes, state, weights, recompute=recompute)
 

@@ -70,7 +70,8 @@ def run_kernel(
         return run_in_chunks(run, rows, batch_sizes, state, weights, reverse=reverse)
     note(cell, "torch" if reason else "bfloat16" if rounds else "native", reason)
     if reason is None:
-        return _native.run(cell, rows, batch_sizes, state, weights[:4], reverse=reverse, recompute=recompute)
+        plain = weights[: _native.PLAIN_WEIGHTS]
+        return _native.run(cell, rows, batch_sizes, state, plain, reverse=reverse, recompute=recompute)
     if not reverse:
         return _run_torch(getattr(torch._VF, cell), rows, batch_sizes, state, weights)
     backwards = reverser(batch_sizes, rows.device)

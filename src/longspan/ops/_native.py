@@ -83,7 +83,7 @@ class _Cell(NamedTuple):
 _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1, 0), "rnn_relu": _Cell(3, 1, 0)}
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _LARGE = 1 << 20  # numbers from which on fresh memory comes page by page from the system
-_WEIGHTS = 4  # of a direction: w_ih, w_hh, b_ih, b_hh
+PLAIN_WEIGHTS = 4  # of a direction: w_ih, w_hh, b_ih, b_hh
 _ROWS_OF_A_SEGMENT = 512  # whose gates are computed again together: 1 MB of 128 units in float32
 
 
@@ -285,7 +285,7 @@ def _forward(
         (
             address(rows),
             *_places(d, count, h0, c0),
-            *map(address, weights[_WEIGHTS * d : _WEIGHTS * (d + 1)]),
+            *map(address, weights[PLAIN_WEIGHTS * d : PLAIN_WEIGHTS * (d + 1)]),
             _place_beside(d, hidden, room.output),
             *_places(d, count, cells, room.gates, room.h, room.c, starts),
         )
@@ -304,7 +304,7 @@ def _room_of_gradients(
     """Return room for gradients; not like the tensors, for a state may be transposed, and a bias missing."""
     new = rows.new_empty  # new(2, 3) takes half the time of new((2, 3))
     found = [new(*rows.shape) if of_rows else new(0), new(*h0.shape), new(0) if c0 is None else new(*c0.shape)]
-    for w_ih, w_hh in zip(weights[::_WEIGHTS], weights[1::_WEIGHTS], strict=True):
+    for w_ih, w_hh in zip(weights[::PLAIN_WEIGHTS], weights[1::PLAIN_WEIGHTS], strict=True):
         biases = w_ih.shape[0]
         found += [new(*w_ih.shape), new(*w_hh.shape), new(biases), new(biases)]
     return tuple(found)
@@ -335,14 +335,14 @@ def _backward(
         (
             address(rows),
             *_places(d, count, h0, c0),
-            *map(address, weights[_WEIGHTS * d : _WEIGHTS * (d + 1)]),
+            *map(address, weights[PLAIN_WEIGHTS * d : PLAIN_WEIGHTS * (d + 1)]),
             _place_beside(d, hidden, output),
             *_places(d, count, *states, gates),
             _place_beside(d, hidden, grad_output),
             *_places(d, count, grad_h, grad_c),
             address(each_of_rows[d]),
             *_places(d, count, grad_h0, grad_c0),
-            *map(address, of_weights[_WEIGHTS * d : _WEIGHTS * (d + 1)]),
+            *map(address, of_weights[PLAIN_WEIGHTS * d : PLAIN_WEIGHTS * (d + 1)]),
         )
         for d in range(count)
     ]
@@ -382,7 +382,7 @@ def _operator(cell: str, directions: int) -> Operator:
     weights = "Tensor w_ih{0}, Tensor w_hh{0}, Tensor? b_ih{0}, Tensor? b_hh{0}"
     of_all = ", ".join(map(weights.format, ("", "_reverse")[:directions]))
     packed = f"Tensor rows, Tensor batch_sizes, Tensor h0, Tensor? c0, {of_all}"
-    gradients = ", ".join(["Tensor"] * (3 + directions * _WEIGHTS))
+    gradients = ", ".join(["Tensor"] * (3 + directions * PLAIN_WEIGHTS))
     return Operator(
         name=cell if directions == 1 else f"bidirectional_{cell}",
         schema=f"({packed}, bool reverse, bool keep, bool recompute)"

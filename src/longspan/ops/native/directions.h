@@ -20,11 +20,16 @@ void for_directions(const Problem* problems, int count, int64_t weights, Work wo
   for (int direction = 0; direction < count; ++direction) work(problems + direction, 1);
 }
 
-// Call `work(direction)` for each, in threads where there is one for each.
+// Call `work(direction)` for each, in threads where there is one for each. Elsewhere there must be no parallel region
+// around it, not even of one thread: within one, OpenMP starts new threads for the work at each call.
 template <class Work>
 void for_each_direction(int count, [[maybe_unused]] int threads, Work work) {
 #ifdef _OPENMP
-#pragma omp parallel for num_threads(count) schedule(static, 1) if (count > 1 && threads == count)
+  if (count > 1 && threads == count) {
+#pragma omp parallel for num_threads(count) schedule(static, 1)
+    for (int direction = 0; direction < count; ++direction) work(direction);
+    return;
+  }
 #endif
   for (int direction = 0; direction < count; ++direction) work(direction);
 }
