@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, library
 
 from longspan import nn
+from longspan.errors import ShapeError
 from longspan.ops import _native
 from longspan.ops._kernels import run_both_directions
 from tests.ops.test_native import CELLS, WITHIN, assert_close, batch_sizes, draw, run
@@ -153,13 +154,63 @@ def test_a_stack_agrees_with_its_trace(kind: type[nn.LSTM], bias: bool) -> None:
     torch.testing.assert_close(state, traced_state)
 
 
-def test_weights_are_dropped_in_each_direction() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_weights_are_dropped_once_in_each_direction(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    layer = nn.LSTM(2, 5, bidirectional=True, weight_drop=0.5)
-    block = torch.randn(6, 3, 2)
+    layer = nn.LSTM(2, 5, bidirectional=True, weight_drop=0.5, dtype=dtype)
+    block = torch.randn(6, 3, 2, dtype=dtype)
     torch.manual_seed(1)
     found = layer(block)[0]
+    drawn = torch.get_rng_state()
     torch.manual_seed(1)
     expected = layer(block, trace=True)[0]
-    torch.testing.assert_close(found, expected)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    torch.testing.assert_close(found, expected, atol=0.02 if dtype == torch.bfloat16 else 1e-6, rtol=0)
     assert not torch.equal(layer(block)[0], found)
+
+
+def test_a_layer_is_one_node_of_the_graph() -> None:
+    output = nn.GRU(3, 4, bidirectional=True)(torch.randn(5, 2, 3))[0]
+    (node, _), *_ = output.grad_fn.next_functions if "View" in output.grad_fn.name() else ((output.grad_fn, 0),)
+    assert node.name() == "_DirectBackward"
+
+
+def test_either_direction_may_be_the_first() -> None:
+    rows, h, c, *weights = draw_both("lstm", [5, 3, 2], 2, 4)
+    sizes = batch_sizes([5, 3, 2])
+    ahead = _native.run("lstm", rows, sizes, (h, c), tuple(weights), reverse=False)
+    back = _native.run("lstm", rows, sizes, (h.flip(0), c.flip(0)), (*weights[4:], *weights[:4]), reverse=True)
+    assert torch.equal(back[0], ahead[0].roll(4, dims=-1))
+    assert torch.equal(back[1][1], ahead[1][1].flip(0))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_saved_tensors_may_come_back_with_other_strides(bidirectional: bool) -> None:
+    layer = nn.LSTM(3, 5, bidirectional=bidirectional, dtype=torch.float64)
+    block = torch.randn(6, 4, 3, dtype=torch.float64)
+    expected = torch.autograd.grad(layer(block)[0].cos().sum(), list(layer.parameters()))
+
+    def turned(tensor: Tensor) -> Tensor:
+        return tensor.transpose(0, -1) if tensor.dim() > 1 else tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(lambda saved: turned(saved.detach()).contiguous(), turned):
+        found = torch.autograd.grad(layer(block)[0].cos().sum(), list(layer.parameters()))
+    torch.testing.assert_close(found, expected)
+
+
+def test_an_output_changed_in_place_is_refused() -> None:
+    output = nn.LSTM(3, 4, bidirectional=True)(torch.randn(5, 2, 3))[0]
+    output.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        output.sum().backward()
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 4), (2, 2, 4), (4,)], ids=str)
+def test_a_state_of_another_rank_is_refused(shape: tuple[int, ...]) -> None:
+    rows, _, _, *weights = draw_both("lstm", [3, 2], 2, 4)
+    state = torch.zeros(shape, dtype=rows.dtype)
+    with pytest.raises(ShapeError, match="initial state has shape"):
+        _native.run("lstm", rows, batch_sizes([3, 2]), (state, state), tuple(weights[:4]), reverse=False)
+    if len(shape) == 3 and shape[0] == 1:
+        with pytest.raises(ShapeError, match=r"takes \(2, sequences, units"):
+            _native.run("lstm", rows, batch_sizes([3, 2]), (state, state), tuple(weights), reverse=False)

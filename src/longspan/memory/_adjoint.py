@@ -233,7 +233,8 @@ def _starts(cell: Recurrent, slot: Slot, rows: Tensor, segments: list[tuple[slic
         for part, steps in segments:
             starts.append(tuple(field[: int(steps[0])] for field in state))
             if part.stop < len(rows):
-                state = cell._run_layer(rows[part], steps, starts[-1], slot.suffix, reverse=False, trace=False)[1]
+                weights = cell._weights(slot.suffix)
+                state = cell._run_layer(rows[part], steps, starts[-1], weights, reverse=False, trace=False)[1]
     return starts
 
 

@@ -129,7 +129,7 @@ class Recurrent(nn.Module):
         rows: Tensor,
         batch_sizes: Tensor,
         state: tuple[Tensor, ...],
-        suffix: str,
+        weights: Any,
         *,
         reverse: bool,
         trace: bool,
@@ -164,28 +164,29 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, ...], list[Trace]]:
         """Run a layer in its directions; return output, final state, and a trace of each direction if asked."""
         run = partial(self._run_layer, rows, batch_sizes, trace=trace)
+        weights = self._weights_to_run(f"_l{layer}")
         if not self.bidirectional:
-            output, final, record = run(state, f"_l{layer}", reverse=False)
+            output, final, record = run(state, weights, reverse=False)
             return output, final, [] if record is None else [record]
-        both = None if trace else self._run_at_once(rows, batch_sizes, state, layer)
+        others = self._weights_to_run(f"_l{layer}_reverse")
+        both = None if trace else self._run_at_once(rows, batch_sizes, state, weights, others)
         if both is not None:
             return *both, []
         first, other = by_direction(state)
-        ahead, back = run(first, f"_l{layer}", reverse=False), run(other, f"_l{layer}_reverse", reverse=True)
+        ahead, back = run(first, weights, reverse=False), run(other, others, reverse=True)
         final = tuple(map(torch.stack, zip(ahead[1], back[1], strict=True)))
         records = [record for record in (ahead[2], back[2]) if record is not None]
         return torch.cat([ahead[0], back[0]], dim=-1), final, records
 
     def _run_at_once(
-        self, rows: Tensor, batch_sizes: Tensor, state: tuple[Tensor, ...], layer: int
+        self, rows: Tensor, batch_sizes: Tensor, state: tuple[Tensor, ...], weights: Any, others: Any
     ) -> tuple[Tensor, tuple[Tensor, ...]] | None:
         """Run both directions of a layer in one call of a kernel, if there is one for it."""
         if not self._is_plain():
             return None
-        each = (self._weights_to_run(f"_l{layer}{direction}") for direction in ("", "_reverse"))
-        weights = tuple(weight for of_direction in each for weight in of_direction[:PLAIN_WEIGHTS])
+        plain = (*weights[:PLAIN_WEIGHTS], *others[:PLAIN_WEIGHTS])
         recompute = self._recomputes(rows)
-        return run_both_directions(self._cell(), rows, batch_sizes, state, weights, recompute=recompute)
+        return run_both_directions(self._cell(), rows, batch_sizes, state, plain, recompute=recompute)
 
     def _recomputes(self, rows: Tensor) -> bool:
         """Whether a layer keeps little but its output for the backward pass; if it was not said, where it must."""
@@ -194,7 +195,7 @@ class Recurrent(nn.Module):
         if self.recompute is not None:
             return bool(self.recompute)
         blocks = len(self.gates) + 1 if len(self.gates) > 1 else 0  # a cell without gates keeps its output alone
-        kept = blocks * self.hidden_size * rows.shape[:-1].numel() * rows.element_size()
+        kept = self.num_directions * blocks * self.hidden_size * rows.shape[:-1].numel() * rows.element_size()
         return rows.device.type == "cpu" and kept > _KEEP_AT_MOST
 
     def _check_dtype(self, rows: Tensor) -> torch.dtype:

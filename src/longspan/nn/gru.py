@@ -8,7 +8,7 @@ from torch import Tensor
 from longspan import ops
 from longspan.nn._hidden_state import HiddenStateRecurrent
 from longspan.nn._recurrent import Trace, check_choice
-from longspan.ops import GRU_GATES, GRUTrace
+from longspan.ops import GRU_GATES, GRUTrace, RNNWeights
 
 
 class GRU(HiddenStateRecurrent[GRUTrace]):
@@ -112,7 +112,7 @@ class GRU(HiddenStateRecurrent[GRUTrace]):
         rows: Tensor,
         batch_sizes: Tensor,
         state: tuple[Tensor, ...],
-        suffix: str,
+        weights: RNNWeights,
         *,
         reverse: bool,
         trace: bool,
@@ -121,7 +121,7 @@ class GRU(HiddenStateRecurrent[GRUTrace]):
             rows,
             batch_sizes,
             state[0],
-            weights=self._weights(suffix),
+            weights=weights,
             reset=self.reset,
             reverse=reverse,
             trace=trace,

@@ -8,7 +8,7 @@ from torch import Tensor
 from longspan import ops
 from longspan.nn._hidden_state import HiddenStateRecurrent
 from longspan.nn._recurrent import Trace, check_choice
-from longspan.ops import RNNTrace
+from longspan.ops import RNNTrace, RNNWeights
 
 
 class RNN(HiddenStateRecurrent[RNNTrace]):
@@ -102,7 +102,7 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
         rows: Tensor,
         batch_sizes: Tensor,
         state: tuple[Tensor, ...],
-        suffix: str,
+        weights: RNNWeights,
         *,
         reverse: bool,
         trace: bool,
@@ -111,7 +111,7 @@ class RNN(HiddenStateRecurrent[RNNTrace]):
             rows,
             batch_sizes,
             state[0],
-            weights=self._weights(suffix),
+            weights=weights,
             nonlinearity=self.nonlinearity,
             reverse=reverse,
             trace=trace,

@@ -1,4 +1,4 @@
-"""The fastest kernel for a plain cell over packed rows, one layer and direction: the native one, or torch's own."""
+"""The fastest kernel for a plain cell over packed rows, one layer at a time: the native one, or torch's own."""
 
 from __future__ import annotations
 

@@ -145,6 +145,7 @@ def run(
     are then those of the two, and the output (R, 2 H).
     """
     h0, c0 = state[0], state[1] if len(state) > 1 else None
+    _check_state(h0, directions=len(weights) // PLAIN_WEIGHTS)
     keep = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (rows, *state, *weights)
     )
@@ -152,6 +153,12 @@ def run(
     inputs = (batch_sizes, h0, c0, *weights, reverse, keep, recompute)
     output, h, c = _OPERATORS[cell, _directions(h0)](rows.contiguous(), *inputs, learns=keep)
     return output, (h,) if c0 is None else (h, c)
+
+
+def _check_state(h0: Tensor, *, directions: int) -> None:
+    if h0.dim() != directions + 1 or (directions == 2 and h0.shape[0] != 2):
+        expected = "(sequences, units)" if directions == 1 else "(2, sequences, units)"
+        raise ShapeError(f"the initial state has shape {tuple(h0.shape)}, but a layer takes {expected}.")
 
 
 def draw_mask(like: Tensor, shape: tuple[int, ...], share: float) -> Tensor:
@@ -322,8 +329,8 @@ def _backward(
     *rest: Any,
 ) -> tuple[Tensor, ...]:
     *weights, output, cells, gates, reverse, of_rows = rest
-    rows, h0, c0, grad_output, grad_h, grad_c, *weights = contiguous(
-        rows, h0, c0, grad_output, grad_h, grad_c, *weights
+    rows, h0, c0, grad_output, grad_h, grad_c, output, cells, gates, *weights = contiguous(
+        rows, h0, c0, grad_output, grad_h, grad_c, output, cells, gates, *weights
     )
     sizes = batch_sizes.contiguous()
     found = grad_rows, grad_h0, grad_c0, *of_weights = _room_of_gradients(rows, h0, c0, weights, of_rows)

@@ -190,8 +190,8 @@ class BackwardWalk {
       const int64_t sequence = slice_.first + n, row = rows_(step, sequence);
       const int64_t start = sequence * hidden, before = step == 0 ? 0 : rows_(step - 1, sequence);
       RowBack<T>& back = back_[n];
-      back.h_before = step == 0 ? p_.h0 + start : p_.h + before * p_.apart;
-      back.h = p_.h + row * p_.apart;
+      back.h_before = step == 0 ? p_.h0 + start : p_.h + before * p_.h_stride;
+      back.h = p_.h + row * p_.h_stride;
       const bool again = recomputes<T, Cell>(p_);
       if (kLstm) {
         back.c_before = again ? segment_.c_before(step, n) : step == 0 ? p_.c0 + start : p_.c + before * hidden;
@@ -199,7 +199,7 @@ class BackwardWalk {
         back.carried_c = p_.grad_c0 + start;
       }
       back.gates = again ? segment_.gates(step, n) : p_.gates + row * kept;
-      back.grad_h = p_.grad_h == nullptr ? nullptr : p_.grad_h + row * p_.apart;
+      back.grad_h = p_.grad_h == nullptr ? nullptr : p_.grad_h + row * p_.h_stride;
       back.carried_h = p_.grad_h0 + start;
     }
     for (int64_t n = member_.begin(running); n < member_.end(running); ++n) {

@@ -11,7 +11,8 @@ namespace LONGSPAN_ISA {
 inline constexpr int64_t kSideBySideBytes = 8 << 20;
 
 // Call `work(directions, count)` for directions that run together. Side by side, a thread has more rows for each weight
-// that it loads, no other to wait for, and all of a gradient of the weights; none may be left over.
+// that it loads, no other to wait for, and a gradient of the weights to itself. An odd number of threads would leave one
+// without work.
 template <class T, class Problem, class Work>
 void for_directions(const Problem* problems, int count, int64_t weights, Work work) {
   const bool together =

@@ -120,7 +120,7 @@ class ForwardWalk {
       out.h_before = step == 0 ? p_.h0 + sequence * hidden : out.h;
       x_[n] = inputs_.see(p_.x + row * p_.input, n);
       h_[n] = states_.see(out.h_before, n);
-      out.h = p_.h + row * p_.apart;
+      out.h = p_.h + row * p_.h_stride;
       out.gates = p_.gates == nullptr ? nullptr : p_.gates + row * kept;
       if (Cell::cell == longspan::Cell::lstm) {
         out.c_before = step == 0 ? p_.c0 + sequence * hidden : out.c;

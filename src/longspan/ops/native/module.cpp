@@ -97,7 +97,7 @@ void expect_large(longspan::Cell cell, const longspan::Forward<T>& problem) {
   const longspan::Walk& walk = problem.walk;
   const int64_t rows = std::accumulate(walk.sizes, walk.sizes + walk.steps, int64_t{0});
   const int64_t units = rows * problem.hidden;
-  longspan::expect_large(problem.h, (rows * problem.apart - problem.apart + problem.hidden) * sizeof(T));
+  longspan::expect_large(problem.h, (rows * problem.h_stride - problem.h_stride + problem.hidden) * sizeof(T));
   if (problem.c != nullptr) longspan::expect_large(problem.c, units * sizeof(T));
   if (problem.gates != nullptr) longspan::expect_large(problem.gates, units * longspan::kept_gates(cell) * sizeof(T));
 }

@@ -38,13 +38,13 @@ struct Forward {
   const T* w_hh;           // (G H, H)
   const T* b_ih;           // (G H) or null
   const T* b_hh;           // (G H) or null
-  T* h;                    // (R, H): the output, a row of which begins `apart` after the last one
+  T* h;                    // (R, H): the output, a row of which begins `h_stride` after the last one
   T* c;                    // (R, H) or null where nothing is learned
   T* gates;                // (R, K H) or null where nothing is learned
   T* h_last;               // (B, H)
   T* c_last;               // (B, H), lstm alone
   T* c_starts;             // (rows of the segments' first steps, H) or null: c before these steps, lstm alone
-  int64_t apart;           // H, or 2 H where the directions of a layer lie side by side
+  int64_t h_stride;        // H, or 2 H where the directions of a layer lie side by side; variants have P
   int threads;
 };
 
@@ -62,11 +62,11 @@ struct Backward {
   const T* w_hh;           // (G H, H)
   const T* b_ih;           // (G H) or null
   const T* b_hh;           // (G H) or null
-  const T* h;              // (R, H), a row of which begins `apart` after the last one
+  const T* h;              // (R, H), a row of which begins `h_stride` after the last one
   const T* c;              // (R, H), lstm alone, or null where there are no gates
   const T* c_starts;       // the other way round
   const T* gates;          // (R, K H) or null
-  const T* grad_h;         // (R, H), as far apart, or null where all are zero
+  const T* grad_h;         // (R, H), with the same stride, or null where all are zero
   const T* grad_h_last;    // (B, H) or null, the same
   const T* grad_c_last;    // (B, H) or null, the same
   T* grad_x;               // (R, I) or null
@@ -76,7 +76,7 @@ struct Backward {
   T* grad_w_hh;            // (G H, H)
   T* grad_b_ih;            // (G H), or null with the next
   T* grad_b_hh;            // (G H)
-  int64_t apart;
+  int64_t h_stride;
   int threads;
 };
 

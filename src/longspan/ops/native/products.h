@@ -51,7 +51,7 @@ class Products {
 
   using Parts = std::vector<const Products*>;
 
-  // The gradients of all slices together, as torch has them.
+  // The gradients of all slices together, as torch has them. Compiled once for cells of one shape.
   static __attribute__((noinline)) void unpack(const Parts& parts) {
     const longspan::Backward<T>& p = parts.front()->p_;
     if (p.grad_w_hh != nullptr) {

@@ -71,7 +71,7 @@ class Segment {
       places_.push_back(static_cast<int64_t>(x_.size()));
       for (int64_t sequence = first_; sequence < first_ + rows_.running(step, first_, last_); ++sequence) {
         x_.push_back(p_.x + rows_(step, sequence) * p_.input);
-        h_before_.push_back(step == 0 ? p_.h0 + sequence * p_.hidden : p_.h + rows_(step - 1, sequence) * p_.apart);
+        h_before_.push_back(step == 0 ? p_.h0 + sequence * p_.hidden : p_.h + rows_(step - 1, sequence) * p_.h_stride);
       }
     }
   }
