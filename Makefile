@@ -31,7 +31,8 @@ check: $(STAMP)-dev $(SANITIZED)/.installed  ## Lint, format, types, the import 
 	@$(BIN)/ruff format --check --quiet || { echo 'not formatted as ruff has it: run  make format'; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/test_architecture.py
-	@$(BIN)/python -m tests.sanitized $(SANITIZED)/package -q tests/ops/test_native.py tests/ops/test_variants.py
+	@$(BIN)/python -m tests.sanitized $(SANITIZED)/package -q tests/ops/test_native.py \
+	    tests/ops/test_both_directions.py tests/ops/test_variants.py
 
 format: $(STAMP)-dev  ## Put the code into its format
 	@$(BIN)/ruff check --fix --quiet
