@@ -1,6 +1,7 @@
 // Forward: each slice of the batch is walked through time alone, by one thread or by a team.
 #pragma once
 
+#include "ahead.h"
 #include "directions.h"
 #include "packing.h"
 
@@ -79,9 +80,8 @@ class ForwardWalk {
         last_(slice.last), member_(member), blocks_(p_.hidden), out_(last_ - first_), x_(last_ - first_),
         h_(last_ - first_),
         inputs_(last_ - first_, p_.input), states_(last_ - first_, p_.hidden),
-        ahead_(kExact && last_ - first_ < kTileRows<T> && p_.input >= kInputsWorthwhile && !weights_.w_hh.empty()
-                   ? kRowsAhead
-                   : 0) {}
+        ahead_(member.begin(blocks_.count()), member.end(blocks_.count()), last_ - first_,
+               kExact && !weights_.w_hh.empty() ? p_.input : 0) {}
 
   void walk() {
     for (int64_t step = 0; step < p_.walk.steps; ++step) {
@@ -89,7 +89,7 @@ class ForwardWalk {
       if (running == 0) break;
       point_at(step, running);
       if (p_.c_starts != nullptr && rows_.starts_segment(step)) keep_start(step, running);
-      if (step >= projected_) project(step);
+      if (ahead_.lacks(step)) project(step);
       for (int64_t block = member_.begin(blocks_.count()); block < member_.end(blocks_.count()); ++block) {
         take_weights(block);
         blocks_.with_columns(block, [&](auto columns) {
@@ -100,15 +100,11 @@ class ForwardWalk {
       }
       member_.meet();
       if (member_.is_first()) keep_last(step, running);
-      done_ += running;
+      ahead_.pass(running);
     }
   }
 
  private:
-  // Where a slice has fewer rows than a tile, the sums over x are made ahead for the rows of many steps together, so that
-  // each weight that is loaded serves more than them. They are the same sums in the same order.
-  static constexpr int64_t kRowsAhead = 48;
-  static constexpr int64_t kInputsWorthwhile = 4;
   static constexpr int kColumns = Blocks<Cell, T>::columns;
   static constexpr bool kExact = std::is_same_v<Number, T>;
 
@@ -156,35 +152,21 @@ class ForwardWalk {
   }
 
   void project(int64_t step) {
-    if (ahead_ == 0) {
-      projected_ = p_.walk.steps;
-      return;
-    }
-    Buffer<const Number*> x;
-    for (projected_ = step; projected_ < p_.walk.steps; ++projected_) {
-      const int64_t running = rows_.running(projected_, first_, last_);
-      if (static_cast<int64_t>(x.size()) + running > ahead_) break;
-      for (int64_t n = 0; n < running; ++n) x.push_back(inputs_.see(p_.x + rows_(projected_, first_ + n) * p_.input, n));
-    }
-    done_ = 0;
-    const int64_t begin = member_.begin(blocks_.count()), end = member_.end(blocks_.count());
-    sums_.resize((end - begin) * ahead_ * kColumns * kLanes<T>);
-    for (int64_t block = begin; block < end; ++block) {
+    const auto running = [&](int64_t at) { return rows_.running(at, first_, last_); };
+    const auto see = [&](int64_t at, int64_t n) {
+      return inputs_.see(p_.x + rows_(at, first_ + n) * p_.input, n);
+    };
+    const auto x = ahead_.gather(step, p_.walk.steps, running, see);
+    for (int64_t block = member_.begin(blocks_.count()); block < member_.end(blocks_.count()); ++block) {
       take_weights(block);
       blocks_.with_columns(block, [&](auto columns) {
         for_tiles<kTileRows<T>>(static_cast<int64_t>(x.size()), [&](auto height, int64_t row) {
           Tile<T, height.value, columns.value> tile;
           from_input(tile, block, &x[row]);
-          std::memcpy(sums_of<columns.value>(block, row), &tile, sizeof(tile));
+          ahead_.put(tile, block, row);
         });
       });
     }
-  }
-
-  template <int Columns>
-  T* sums_of(int64_t block, int64_t row) {
-    const int64_t before = (block - member_.begin(blocks_.count())) * ahead_ * kColumns;
-    return sums_.data() + (before + row * Columns) * kLanes<T>;
   }
 
   // The sums over x, with the bias that they begin with.
@@ -197,8 +179,8 @@ class ForwardWalk {
   template <int Height, int Columns>
   void tile(int64_t block, int64_t first) {
     Tile<T, Height, Columns> tile;
-    if (ahead_ > 0) {
-      std::memcpy(&tile, sums_of<Columns>(block, done_ + first), sizeof(tile));
+    if (ahead_.is_used()) {
+      ahead_.take(tile, block, first);
     } else {
       from_input(tile, block, &x_[first]);
     }
@@ -239,10 +221,7 @@ class ForwardWalk {
   Buffer<RowOut<T>> out_;
   Buffer<const Number*> x_, h_;
   Kind inputs_, states_;
-  int64_t ahead_;          // rows that are projected together, or none
-  int64_t projected_ = 0;  // up to which step
-  int64_t done_ = 0;       // rows that have been used of them
-  Buffer<T> sums_;
+  Ahead<T, kColumns> ahead_;
   const Number *w_ih_ = nullptr, *w_hh_ = nullptr;  // of the block at hand
   Buffer<Number> packed_;
 };

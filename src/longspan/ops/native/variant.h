@@ -79,11 +79,11 @@ struct VariantWeights {
     const longspan::Forward<T>& p = problem.plain;
     const longspan::Variant<T>& v = problem.variant;
     return {pack_forward<Cell, T>(p.w_ih, p.hidden, p.input), pack_forward<Cell, T>(p.w_hh, p.hidden, v.output),
-            pack_bias<Cell, T>(p.b_ih, p.b_hh, p.hidden),
+            pack_bias<Cell, T>(p.b_ih, p.b_hh, p.hidden), pack_bias<Cell, T>(nullptr, nullptr, p.hidden),
             v.w_hr == nullptr ? Buffer<T>{} : pack_rows(v.w_hr, v.output, p.hidden)};
   }
 
-  Buffer<T> w_ih, w_hh, bias, w_hr;
+  Buffer<T> w_ih, w_hh, bias, zeros, w_hr;
 };
 
 // Places in what layer normalisation keeps of a row.
@@ -125,6 +125,8 @@ class VariantWalk {
         first_(slice.first), last_(slice.last), member_(member), units_(member, p_.hidden),
         outputs_(member, v_.output), count_(last_ - first_), row_(count_), x_(count_),
         recalled_(count_), output_(count_), zoned_(longspan::zoned(v_)), normalised_(v_.ln_hh != nullptr),
+        begins_(normalised_ ? weights.zeros.data() : weights.bias.data()),
+        ahead_(units_.begin / kLanes<T>, divide_up(units_.end, kLanes<T>), count_, p_.input),
         masked_(v_.mask == nullptr ? 0 : count_ * v_.output),
         sums_(normalised_ && problem.normal == nullptr ? count_ * 2 * Cell::gates * p_.hidden : 0),
         c_new_(zoned_ ? count_ * p_.hidden : 0),
@@ -136,6 +138,7 @@ class VariantWalk {
       const int64_t running = rows_.running(step, first_, last_);
       if (running == 0) break;
       point_at(step, running);
+      if (ahead_.lacks(step)) make_ahead(step);
       for (int64_t unit = units_.begin; unit < units_.end; unit += kLanes<T>) {
         for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { gates<height.value>(unit, row); });
       }
@@ -150,6 +153,7 @@ class VariantWalk {
       for (int64_t n = 0; n < running && zoned_; ++n) zone_out(n);
       member_.meet();
       if (member_.is_first()) keep_last(step, running);
+      ahead_.pass(running);
     }
   }
 
@@ -188,23 +192,53 @@ class VariantWalk {
     return to;
   }
 
+  void make_ahead(int64_t step) {
+    const auto running = [&](int64_t at) { return rows_.running(at, first_, last_); };
+    const auto see = [&](int64_t at, int64_t n) { return p_.x + rows_(at, first_ + n) * p_.input; };
+    const auto x = ahead_.gather(step, p_.walk.steps, running, see);
+    for (int64_t unit = units_.begin; unit < units_.end; unit += kLanes<T>) {
+      for_tiles<kTileRows<T>>(static_cast<int64_t>(x.size()), [&](auto height, int64_t row) {
+        Tile<T, height.value, Cell::sums> tile;
+        from_input(tile, unit / kLanes<T>, &x[row]);
+        ahead_.put(tile, unit / kLanes<T>, row);
+      });
+    }
+  }
+
+  // The sums over x. They begin with the bias, but where they are to be normalised with zero.
+  template <int Height>
+  void from_input(Tile<T, Height, Cell::sums>& tile, int64_t block, const T* const* x) const {
+#pragma GCC unroll 16
+    for (int r = 0; r < Height; ++r) begin(tile.sums[r], begins_, block);
+    multiply<typename Cell::FromInput>(tile, x, weights_of(weights_.w_ih, block, p_.input), p_.input);
+  }
+
+  static const T* weights_of(const Buffer<T>& weights, int64_t block, int64_t depth) {
+    return weights.data() + block * depth * Cell::gates * kLanes<T>;
+  }
+
   template <int Height>
   void gates(int64_t unit, int64_t first) {
     const int64_t block = unit / kLanes<T>;
     const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, p_.hidden - unit));
     VariantRow<T>* const rows = &row_[first];
-    const int64_t wide = Cell::gates * kLanes<T>;
-    const T* const w_ih = weights_.w_ih.data() + block * p_.input * wide;
-    const T* const w_hh = weights_.w_hh.data() + block * v_.output * wide;
+    const T* const w_ih = weights_of(weights_.w_ih, block, p_.input);
+    const T* const w_hh = weights_of(weights_.w_hh, block, v_.output);
     if (normalised_) {
-      product<Height>(&x_[first], w_ih, p_.input, [&](int r) { return rows[r].from_x + unit; }, count);
-      product<Height>(&recalled_[first], w_hh, v_.output, [&](int r) { return rows[r].from_h + unit; }, count);
-      return;
+      const auto x = [&](int r) { return rows[r].from_x + unit; };
+      if (ahead_.is_used()) {
+        put_ahead<Height>(block, first, x, count);
+      } else {
+        product<Height>(&x_[first], w_ih, p_.input, x, count);
+      }
+      return product<Height>(&recalled_[first], w_hh, v_.output, [&](int r) { return rows[r].from_h + unit; }, count);
     }
     Tile<T, Height, Cell::sums> tile;
-#pragma GCC unroll 16
-    for (int r = 0; r < Height; ++r) begin(tile.sums[r], block);
-    multiply<typename Cell::FromInput>(tile, &x_[first], w_ih, p_.input);
+    if (ahead_.is_used()) {
+      ahead_.take(tile, block, first);
+    } else {
+      from_input(tile, block, &x_[first]);
+    }
     multiply<typename Cell::FromHidden>(tile, &recalled_[first], w_hh, v_.output);
     finish(tile, rows, unit, count);
   }
@@ -219,9 +253,17 @@ class VariantWalk {
     for (int r = 0; r < Height; ++r) put(tile.sums[r], to(r), count);
   }
 
-  void begin(Vector<T>* sums, int64_t block) const {
+  // The same of one that was made ahead.
+  template <int Height, class To>
+  void put_ahead(int64_t block, int64_t first, To to, int count) {
+    Tile<T, Height, Cell::sums> tile;
+    ahead_.take(tile, block, first);
+    for (int r = 0; r < Height; ++r) put(tile.sums[r], to(r), count);
+  }
+
+  static void begin(Vector<T>* sums, const T* from, int64_t block) {
 #pragma GCC unroll 16
-    for (int j = 0; j < Cell::sums; ++j) sums[j] = load(weights_.bias.data() + (block * Cell::sums + j) * kLanes<T>);
+    for (int j = 0; j < Cell::sums; ++j) sums[j] = load(from + (block * Cell::sums + j) * kLanes<T>);
   }
 
   // The sums of a vector of units, where those of the next gate lie H apart.
@@ -249,7 +291,7 @@ class VariantWalk {
     }
     for_units<T>(0, p_.hidden, [&](int64_t unit, int count) {
       Tile<T, Height, Cell::sums> tile;
-      for (int r = 0; r < Height; ++r) begin(tile.sums[r], unit / kLanes<T>);
+      for (int r = 0; r < Height; ++r) begin(tile.sums[r], weights_.bias.data(), unit / kLanes<T>);
       for (int j = 0; j < Cell::sums; ++j) {
         const int64_t at = j * p_.hidden + unit;
         const Vector<T> gain_x = load(v_.ln_ih + at, count), gain_h = load(v_.ln_hh + at, count);
@@ -359,6 +401,8 @@ class VariantWalk {
   Buffer<VariantRow<T>> row_;
   Buffer<const T*> x_, recalled_, output_;
   bool zoned_, normalised_;
+  const T* begins_;  // what the sums over x begin with
+  Ahead<T, Cell::sums> ahead_;
   // One row a sequence of what is not kept: masked h', W x and U h', c and the output before what follows them.
   Buffer<T> masked_, sums_, c_new_;
   Buffer<T>& unprojected_;  // of all sequences, for the threads of a team each take all of a row's
