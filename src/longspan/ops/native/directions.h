@@ -27,9 +27,10 @@ template <class Work>
 void for_each_direction(int count, [[maybe_unused]] int threads, Work work) {
 #ifdef _OPENMP
   if (count > 1 && threads == count) {
+    Failure failure;
 #pragma omp parallel for num_threads(count) schedule(static, 1)
-    for (int direction = 0; direction < count; ++direction) work(direction);
-    return;
+    for (int direction = 0; direction < count; ++direction) failure.guard([&] { work(direction); });
+    return failure.rethrow();
   }
 #endif
   for (int direction = 0; direction < count; ++direction) work(direction);

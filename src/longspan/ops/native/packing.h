@@ -4,6 +4,7 @@
 #include "blocks.h"
 #include "buffer.h"
 #include "cells.h"
+#include "failure.h"
 
 namespace LONGSPAN_ISA {
 
@@ -14,10 +15,12 @@ inline constexpr size_t kWorthThreads = 1 << 18;
 template <class Work>
 void for_shares(int64_t shares, size_t size, int threads, Work work) {
   const int parts = size < kWorthThreads ? 1 : static_cast<int>(std::min<int64_t>(threads, shares));
+  Failure failure;
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
 #endif
-  for (int64_t share = 0; share < shares; ++share) work(share);
+  for (int64_t share = 0; share < shares; ++share) failure.guard([&] { work(share); });
+  failure.rethrow();
 }
 
 // `count` rows of `width` numbers, `from_apart` from each other, become columns: number k of each row goes to

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <stdexcept>
 #include <thread>
 
 #include "walk.h"
@@ -25,6 +26,8 @@ class Team {
       for (int spins = 0; static_cast<int32_t>(other.visits.load(std::memory_order_acquire) - mine) < 0; ++spins) {
         if (spins < kSpins) {
           pause();
+        } else if (other.left.load(std::memory_order_acquire)) {
+          throw std::runtime_error("a thread of the team has left");
         } else {
           std::this_thread::yield();
         }
@@ -32,11 +35,15 @@ class Team {
     }
   }
 
+  // A member will not come any more: those that wait for it throw.
+  void leave(int member) { places_[member].left.store(true, std::memory_order_release); }
+
  private:
   static constexpr int kSpins = 1000;
 
   struct alignas(64) Place {
     std::atomic<uint32_t> visits{0};
+    std::atomic<bool> left{false};
   };
 
   static void pause() {
@@ -115,16 +122,18 @@ void for_teams(Teams& teams, Work work) {
 #ifdef _OPENMP
   const int threads = slices * members;
   bool refused = false;
+  Failure failure;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     if (omp_get_num_threads() == threads) {
-      const int thread = omp_get_thread_num();
-      work(teams[thread / members], Member(teams[thread / members].team, thread % members));
+      const int number = omp_get_thread_num() % members;
+      auto& slice = teams[omp_get_thread_num() / members];
+      if (!failure.guard([&] { work(slice, Member(slice.team, number)); })) slice.team.leave(number);
     } else if (omp_get_thread_num() == 0) {
       refused = true;
     }
   }
-  if (!refused) return;
+  if (!refused) return failure.rethrow();
 #endif
   for (auto& slice : teams) {
     Team alone(1);

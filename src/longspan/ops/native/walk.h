@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "buffer.h"
+#include "failure.h"
 #include "problem.h"
 
 #ifdef _OPENMP
@@ -75,10 +76,12 @@ template <class Work>
 void for_slices(const Rows& rows, int64_t batch, int threads, Work work) {
   const Buffer<int64_t> cuts = rows.slices(std::max<int64_t>(1, std::min<int64_t>(threads, batch)));
   const int parts = static_cast<int>(cuts.size()) - 1;
+  Failure failure;
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)
 #endif
-  for (int part = 0; part < parts; ++part) work(cuts[part], cuts[part + 1]);
+  for (int part = 0; part < parts; ++part) failure.guard([&] { work(cuts[part], cuts[part + 1]); });
+  failure.rethrow();
 }
 
 }  // namespace LONGSPAN_ISA
