@@ -204,3 +204,39 @@ for _ in range(5):
 print(max(sizes[1:]) - sizes[0])
 """
     assert int(run_script(code)) < 12e6
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="the size of the process is read from /proc")
+@pytest.mark.parametrize(
+    ("layer", "batch", "steps", "apart"),
+    [("LSTM(4, 64, layer_norm=True)", 40000, 1, 4096), ("LSTM(4, 1024)", 1, 60, 200)],
+    ids=["threads apart", "a team"],
+)
+def test_memory_that_runs_out_in_a_thread_is_an_error_of_the_caller(
+    layer: str, batch: int, steps: int, apart: int
+) -> None:
+    # With ever more room, more of the blocks of a call are found, and the last ones are those of its threads.
+    output = run_script(f"""
+import resource
+from pathlib import Path
+import torch
+from longspan.nn import LSTM
+
+torch.set_num_threads(2)
+LSTM(4, 64)(torch.zeros(1, 4, 4))  # starts the threads
+layer, x, refused = {layer}, torch.zeros({steps}, {batch}, 4), 0
+limit = resource.getrlimit(resource.RLIMIT_AS)
+with torch.no_grad():
+    for room in range(0, 400 << 20, {apart} << 10):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room, limit[1]))
+        try:
+            found = layer(x)[0]
+            break
+        except (MemoryError, RuntimeError):
+            refused += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limit)
+    print(refused > 3, bool(torch.equal(found, layer(x)[0])))
+""")
+    assert output.split() == ["True", "True"]
