@@ -2,7 +2,7 @@
 
 from longspan.nn._stepper import Stepper
 from longspan.nn.attention import ATTENTIONS, Attention, AttentionMemory
-from longspan.nn.dropout import Dropout, VariationalDropout
+from longspan.nn.dropout import VariationalDropout
 from longspan.nn.feedforward import FeedForward
 from longspan.nn.gru import GRU
 from longspan.nn.lstm import LSTM
@@ -21,7 +21,6 @@ __all__ = [
     "Attention",
     "AttentionMemory",
     "ConvStem",
-    "Dropout",
     "FeedForward",
     "GRUTrace",
     "InputViews",

@@ -156,7 +156,7 @@ class Recurrent(nn.Module):
                 fields: list[Any] = [layout.restore(field) for field in record]
                 traces.append(type(record)(*fields))
             if self.dropout and self.training and layer < self.num_layers - 1:
-                rows = dropout(rows, self.dropout)  # from one seed, the masks of torch's module
+                rows = dropout(rows, self.dropout)
         return layout.restore(rows), self._final_states(finals, layout), tuple(traces)
 
     def _run_directions(

@@ -4,37 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from longspan.errors import ShapeError
 from longspan.nn._layout import Input
 from longspan.nn._recurrent import check_probability
-from longspan.ops import dropout, row_index
-
-
-class Dropout(nn.Dropout):
-    """`torch.nn.Dropout`, several times as fast on a CPU.
-
-    Its masks come from `longspan.ops.dropout`, and so from torch's default generator, but not as the same numbers.
-
-    Parameters
-    ----------
-    p : float
-        Probability of dropping a number; what is kept is scaled by ``1 / (1 - p)``. In evaluation nothing is dropped.
-    inplace : bool
-        Whether to write into the input.
-
-    Examples
-    --------
-    >>> Dropout(0.5)(torch.ones(7, 2, 4)).shape
-    torch.Size([7, 2, 4])
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Drop numbers of a tensor of any shape."""
-        if self.inplace or not self.training or not self.p:
-            return super().forward(input)
-        return dropout(input, self.p)
+from longspan.ops import row_index
 
 
 class VariationalDropout(nn.Module):

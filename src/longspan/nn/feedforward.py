@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from longspan.nn._layout import Input, Lengths, read_input
 from longspan.nn._recurrent import check_positive, check_probability
-from longspan.nn.dropout import Dropout
 from longspan.ops import row_index
 
 
@@ -79,7 +78,7 @@ class FeedForward(nn.Module):
         layers: list[nn.Module] = []
         for layer in range(num_layers):
             if layer and dropout:
-                layers.append(Dropout(dropout))
+                layers.append(nn.Dropout(dropout))
             features = hidden_size if layer else input_size * window
             layers += [nn.Linear(features, hidden_size, device=device, dtype=dtype), nn.ReLU()]
         self.layers = nn.Sequential(*layers)

@@ -2,7 +2,6 @@
 
 from longspan.ops._native import draw_mask
 from longspan.ops._paths import Explanation, KernelPath, explain
-from longspan.ops.dropout import dropout
 from longspan.ops.gru import gru
 from longspan.ops.lstm import lstm
 from longspan.ops.packing import (
@@ -45,7 +44,6 @@ __all__ = [
     "Zoneout",
     "dense_batch_sizes",
     "draw_mask",
-    "dropout",
     "explain",
     "gru",
     "gru_step",

@@ -161,18 +161,13 @@ def _check_state(h0: Tensor, *, directions: int) -> None:
         raise ShapeError(f"the initial state has shape {tuple(h0.shape)}, but a layer takes {expected}.")
 
 
-def draws_masks(like: Tensor) -> bool:
-    """Whether the kernels can draw the masks of a tensor."""
-    return _compiled is not None and like.device.type == "cpu" and not is_watched(like)
-
-
 def draw_mask(like: Tensor, shape: tuple[int, ...], share: float) -> Tensor:
     """Draw booleans, each true with probability `share`, on the device of a tensor.
 
     They come from torch's default generator: on a CPU by one seed from it, from which the kernels draw 20 times as fast
     as `Tensor.bernoulli_`, which would take a third of a step of training.
     """
-    if not 0 < share < 1 or not draws_masks(like):
+    if _compiled is None or like.device.type != "cpu" or is_watched(like) or not 0 < share < 1:
         return torch.empty(shape, device=like.device).bernoulli_(share).bool()
     mask = torch.empty(shape, dtype=torch.bool)
     seed = int(torch.empty((), dtype=torch.int64).random_())

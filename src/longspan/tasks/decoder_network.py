@@ -168,7 +168,7 @@ class SequenceDecoder(torch.nn.Module):
             self.start_projection = torch.nn.Linear(size, self.cell.start_size)
         seen = self.attention.memory_size if self.attends else size if summary_size else 0
         self.mixer = torch.nn.Linear(size + seen, size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = torch.nn.Dropout(config.dropout)
         self.head = torch.nn.Linear(size, config.target_size + 1)
 
     @property

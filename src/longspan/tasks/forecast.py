@@ -8,7 +8,6 @@ from scipy.special import stdtrit
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from longspan import nn
 from longspan.tasks.network import _cell
 from longspan.tasks.task import Task, weighted_sums
 
@@ -165,7 +164,7 @@ class ForecastNetwork(torch.nn.Module):
         self.decoder = torch.nn.Sequential(
             torch.nn.Linear(config.hidden_size + covariates + static + _STEP_SIZE + 1, config.hidden_size),
             torch.nn.ReLU(),
-            nn.Dropout(config.dropout),
+            torch.nn.Dropout(config.dropout),
         )
         self.head = torch.nn.Linear(config.hidden_size, config.n_outputs)
         torch.nn.init.zeros_(self.head.weight)

@@ -116,7 +116,7 @@ class SequenceNetwork(torch.nn.Module):
         if self.stem is not None and config.stem_pooling is not None:
             self.stem_pooling = nn.Pooling(config.stem_pooling, self.stem.output_size)
             width += self.stem_pooling.output_size
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = torch.nn.Dropout(config.dropout)
         self.head = torch.nn.Linear(width, config.output_size)
         if config.zero_head:
             torch.nn.init.zeros_(self.head.weight)
