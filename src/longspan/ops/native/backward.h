@@ -94,14 +94,13 @@ struct Gradient<RnnRelu> {
 template <class T, class Cell, int Columns>
 struct BackwardWeights {
   explicit BackwardWeights(const longspan::Backward<T>& p)
-      : w_hh(pack_columns<T, typename Cell::Shape, Columns>(p.w_hh, p.hidden, p.hidden, p.threads)),
-        w_ih(p.grad_x == nullptr ? Buffer<T>{}
-                                 : pack_columns<T, typename Cell::Shape, 1>(p.w_ih, p.hidden, p.input, p.threads)),
+      : w_hh(pack_columns<T, typename Cell::Shape, Columns>(p.w_hh, p.hidden, p.hidden, p.hidden, p.threads)), w_ih(p),
         forward(recomputes<T, Cell>(p) ? Forward(p.w_ih, p.w_hh, p.b_ih, p.b_hh, p.input, p.hidden, p.threads)
                                        : Forward(nullptr, nullptr, 0)) {}
 
   using Forward = PackedWeights<T, Cell>;
-  Buffer<T> w_hh, w_ih;
+  Buffer<T> w_hh;
+  InputWeights<T, typename Cell::Shape> w_ih;
   Forward forward;
 };
 
@@ -154,9 +153,7 @@ class BackwardWalk {
       point_at(step, running, used);
       for (int64_t n = 0; n < running; ++n) gates(back_[n], used + n);
       member_.meet();
-      for (int64_t block = member_.begin(blocks_); block < member_.end(blocks_); ++block) {
-        for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) { carry<height.value>(block, row, used + row); });
-      }
+      carry(running, used);
       used += running;
     }
     products_.finish(used, weights_.w_ih, member_);
@@ -223,19 +220,14 @@ class BackwardWalk {
     });
   }
 
-  template <int Height>
-  void carry(int64_t block, int64_t first, int64_t number) {
-    Tile<T, Height, Columns> tile;
-    tile.clear();
-    const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks_);
-    products_.of_h.template multiply_rows<typename Cell::FromHidden>(tile, number, weights);
-    for (int r = 0; r < Height; ++r) {
-      T* const carried = back_[first + r].carried_h;
-      const int64_t begin = block * kAcross;
-      for_units<T>(begin, std::min(begin + kAcross, p_.hidden), [&](int64_t unit, int count) {
-        store(carried + unit, load(carried + unit, count) + tile.sums[r][(unit - begin) / kLanes<T>], count);
-      });
-    }
+  // The gradients of the gates of a step, the first of which has a number, reach h' through the weights.
+  void carry(int64_t running, int64_t number) {
+    products_.of_h.template multiply_rows<typename Cell::FromHidden, Columns>(
+        number, number + running, weights_.w_hh, p_.hidden, member_.begin(blocks_), member_.end(blocks_),
+        [&](int64_t row, int64_t unit, Vector<T> sums, int count, bool) {
+          T* const carried = back_[row - number].carried_h + unit;
+          store(carried, load(carried, count) + sums, count);
+        });
   }
 
   const longspan::Backward<T>& p_;

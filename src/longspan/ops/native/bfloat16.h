@@ -52,8 +52,9 @@ class Rounded {
 
 template <class Into, int Rows, int Columns>
 inline __attribute__((always_inline)) void multiply(Tile<float, Rows, Columns>& tile, const uint32_t* const* rows,
-                                                    const uint32_t* weights, int64_t depth) {
+                                                    const uint32_t* weights, int64_t depth, Lookahead& next) {
   for (int64_t k = 0; k < depth; ++k, weights += Into::count * kLanes<float>) {
+    if constexpr (kLooksAhead<float, Rows, Into>) next.look();
     __m512i weight[Into::count];
 #pragma GCC unroll 16
     for (int j = 0; j < Into::count; ++j) weight[j] = _mm512_loadu_si512(weights + j * kLanes<float>);

@@ -81,7 +81,8 @@ class ForwardWalk {
         h_(last_ - first_),
         inputs_(last_ - first_, p_.input), states_(last_ - first_, p_.hidden),
         ahead_(member.begin(blocks_.count()), member.end(blocks_.count()), last_ - first_,
-               kExact && !weights_.w_hh.empty() ? p_.input : 0) {}
+               kExact && !weights_.w_hh.empty() ? p_.input : 0),
+        far_(static_cast<int64_t>((weights.w_ih.size() + weights.w_hh.size()) * sizeof(Number)) > kCachedBytes) {}
 
   void walk() {
     for (int64_t step = 0; step < p_.walk.steps; ++step) {
@@ -140,6 +141,10 @@ class ForwardWalk {
     const int64_t before = Cell::gates * blocks_.begin(block);
     w_ih_ = weights_.w_ih.data() + before * Kind::deep(p_.input);
     w_hh_ = weights_.w_hh.data() + before * Kind::deep(p_.hidden);
+    if (far_) {
+      const int64_t following = block + 1 < member_.end(blocks_.count()) ? block + 1 : member_.begin(blocks_.count());
+      next_ = Cell::gates * blocks_.begin(following);
+    }
     if constexpr (kExact) {
       if (!weights_.w_hh.empty()) return;
       const int64_t gates = Cell::gates * blocks_.full;
@@ -162,7 +167,7 @@ class ForwardWalk {
       blocks_.with_columns(block, [&](auto columns) {
         for_tiles<kTileRows<T>>(static_cast<int64_t>(x.size()), [&](auto height, int64_t row) {
           Tile<T, height.value, columns.value> tile;
-          from_input(tile, block, &x[row]);
+          from_input(tile, block, &x[row], {});
           ahead_.put(tile, block, row);
         });
       });
@@ -171,9 +176,16 @@ class ForwardWalk {
 
   // The sums over x, with the bias that they begin with.
   template <int Height, int Columns>
-  void from_input(Tile<T, Height, Columns>& tile, int64_t block, const Number* const* x) const {
+  void from_input(Tile<T, Height, Columns>& tile, int64_t block, const Number* const* x, Lookahead next) const {
     begin_sums<Cell>(tile, bias_, block);
-    multiply<Into<typename Cell::FromInput, Cell, Columns>>(tile, x, w_ih_, Kind::deep(p_.input));
+    multiply<Into<typename Cell::FromInput, Cell, Columns>>(tile, x, w_ih_, Kind::deep(p_.input), next);
+  }
+
+  // Where the tile of the rows from `first` on looks ahead to the block that comes next.
+  Lookahead next(const Buffer<Number>& weights, int64_t depth, int64_t first) const {
+    if (!far_) return {};
+    const int64_t bytes = Cell::gates * blocks_.full * depth * sizeof(Number);
+    return {weights.data() + next_ * depth, bytes, depth, first / kTileRows<T>};
   }
 
   template <int Height, int Columns>
@@ -182,9 +194,10 @@ class ForwardWalk {
     if (ahead_.is_used()) {
       ahead_.take(tile, block, first);
     } else {
-      from_input(tile, block, &x_[first]);
+      from_input(tile, block, &x_[first], next(weights_.w_ih, Kind::deep(p_.input), first));
     }
-    multiply<Into<typename Cell::FromHidden, Cell, Columns>>(tile, &h_[first], w_hh_, Kind::deep(p_.hidden));
+    Lookahead following = next(weights_.w_hh, Kind::deep(p_.hidden), first);
+    multiply<Into<typename Cell::FromHidden, Cell, Columns>>(tile, &h_[first], w_hh_, Kind::deep(p_.hidden), following);
     widened<Cell>(tile, [&](auto& sums) {
       activate<Cell>(sums);
       for (int r = 0; r < Height; ++r) finish(sums.sums[r], block, out_[first + r]);
@@ -223,6 +236,8 @@ class ForwardWalk {
   Kind inputs_, states_;
   Ahead<T, kColumns> ahead_;
   const Number *w_ih_ = nullptr, *w_hh_ = nullptr;  // of the block at hand
+  bool far_;                                        // whether the weights take more than the second cache
+  int64_t next_ = 0;                                // places of gates before the block that comes next
   Buffer<Number> packed_;
 };
 

@@ -30,15 +30,54 @@ class GateGradients {
     return const_cast<T*>(at(block, row)) + unit - blocks_.begin(block);
   }
 
-  // Add the product of the rows [row, row + Rows) and weights of `pack_columns`. `Which` says which sums take part.
+  // Multiply the rows [first, last) by the blocks [begin, end) of weights of `pack_columns`, (G H, width): calls
+  // `take(row, column, sums, count, begun)`, where `begun` says that the sums are to be added to what there is. `Which`
+  // says which sums take part.
+  //
+  // Of large weights all rows use a part, which stays in the cache meanwhile, before the next is read.
+  template <class Which, int Columns, class Take>
+  void multiply_rows(int64_t first, int64_t last, const Buffer<T>& weights, int64_t width, int64_t begin, int64_t end,
+                     Take take) const {
+    constexpr int64_t across = Columns * lanes;
+    const bool far = weights.size() * static_cast<int64_t>(sizeof(T)) > kCachedBytes;
+    const T* from = weights.data() + begin * across * Cell::gates * blocks_.places();
+    for (int64_t column = begin * across; column < std::min(end * across, width); column += across) {
+      for (int64_t part = 0; part < blocks_.count(); part += kPart<Columns>) {
+        const int64_t part_end = std::min(part + kPart<Columns>, blocks_.count());
+        const int64_t depth = Cell::gates * (std::min(blocks_.begin(part_end), blocks_.places()) - blocks_.begin(part));
+        for_tiles<kTileRows<T>>(last - first, [&](auto height, int64_t place) {
+          Tile<T, height.value, Columns> tile;
+          tile.clear();
+          Lookahead next;
+          if (far) next = Lookahead(from + depth * across, depth * across * sizeof(T), depth, place / kTileRows<T>);
+          multiply_part<Which>(tile, first + place, from, part, part_end, next);
+          for (int r = 0; r < height.value; ++r) {
+            for_units<T>(column, std::min(column + across, width), [&](int64_t at, int count) {
+              take(first + place + r, at, tile.sums[r][(at - column) / lanes], count, part > 0);
+            });
+          }
+        });
+        from += depth * across;
+      }
+    }
+  }
+
+ private:
+  // Blocks of units whose weights, in vectors of so many columns, take 128 KB.
+  template <int Columns>
+  static constexpr int64_t kPart =
+      (128 << 10) / (Cell::gates * Blocks<Cell, T>::full * Columns * lanes * static_cast<int64_t>(sizeof(T)));
+
+  // Add the product of the rows [row, row + Rows) and the weights of the blocks [begin, end) of units.
   template <class Which, int Rows, int Columns>
-  void multiply_rows(Tile<T, Rows, Columns>& tile, int64_t row, const T* weights) const {
+  void multiply_part(Tile<T, Rows, Columns>& tile, int64_t row, const T* weights, int64_t begin, int64_t end,
+                     Lookahead& next) const {
     const T* rows[Rows];
-    for (int64_t block = 0; block < blocks_.count(); ++block) {
+    for (int64_t block = begin; block < end; ++block) {
       for (int r = 0; r < Rows; ++r) rows[r] = at(block, row + r);
       const int64_t width = blocks_.width(block), units = blocks_.units(block);
       if (leading<Which>() == Which::count && units == width) {
-        multiply<Ascending<Columns>>(tile, rows, weights, Cell::gates * width);
+        multiply<Ascending<Columns>>(tile, rows, weights, Cell::gates * width, next);
       } else {
         multiply_gates<Which>(tile, rows, weights, width, units);
       }
@@ -46,25 +85,6 @@ class GateGradients {
     }
   }
 
-  // Multiply the rows [first, last) by weights of `pack_columns` with one vector a block, (G H, width), and leave each
-  // where `to` says.
-  template <class Which>
-  void multiply_to(T* const* to, const Buffer<T>& weights, int64_t width, int64_t first, int64_t last) const {
-    const int64_t of_a_block = weights.size() / divide_up(width, lanes);
-    for_tiles<kTileRows<T>>(last - first, [&](auto height, int64_t place) {
-      const int64_t row = first + place;
-      const T* block = weights.data();
-      for (int64_t at = 0; at < width; at += lanes, block += of_a_block) {
-        Tile<T, height.value, 1> tile;
-        tile.clear();
-        multiply_rows<Which>(tile, row, block);
-        const int count = static_cast<int>(std::min<int64_t>(lanes, width - at));
-        for (int r = 0; r < height.value; ++r) store(to[row + r] + at, tile.sums[r][0], count);
-      }
-    });
-  }
-
- private:
   // How many of the vectors come one after the other from the first on.
   template <class Which>
   static constexpr int leading() {

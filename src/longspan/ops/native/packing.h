@@ -116,10 +116,10 @@ Buffer<T> pack_backward(const T* weights, int64_t hidden, int64_t depth) {
   return packed;
 }
 
-// (G H, width), as it is, becomes [block of `Columns` vectors][block of units][gate][unit][vector][lane]: the weights by
-// which gate gradients are multiplied, in the order in which `GateGradients` keeps these.
+// `width` columns of (G H, apart), as it is, become [block of `Columns` vectors][block of units][gate][unit][vector][lane]:
+// the weights by which gate gradients are multiplied, in the order in which `GateGradients` keeps these.
 template <class T, class Cell, int Columns>
-Buffer<T> pack_columns(const T* weights, int64_t hidden, int64_t width, int threads = 1) {
+Buffer<T> pack_columns(const T* weights, int64_t hidden, int64_t apart, int64_t width, int threads = 1) {
   constexpr int64_t lanes = kLanes<T>, across = Columns * lanes;
   const Blocks<Cell, T> blocks(hidden);
   const int64_t deep = Cell::gates * blocks.places(), columns = divide_up(width, across) * across;
@@ -127,7 +127,7 @@ Buffer<T> pack_columns(const T* weights, int64_t hidden, int64_t width, int thre
   for_shares(blocks.count(), packed.size(), threads, [&](int64_t block) {
     for (int64_t gate = 0; gate < Cell::gates; ++gate) {
       for (int64_t unit = 0; unit < blocks.units(block); ++unit) {
-        const T* const from = weights + (gate * hidden + blocks.begin(block) + unit) * width;
+        const T* const from = weights + (gate * hidden + blocks.begin(block) + unit) * apart;
         const int64_t depth = Cell::gates * blocks.begin(block) + gate * blocks.width(block) + unit;
         for (int64_t column = 0; column < columns; column += lanes) {
           const int count = static_cast<int>(std::min(lanes, std::max<int64_t>(0, width - column)));

@@ -13,6 +13,22 @@ inline constexpr int64_t kRowsAtOnce = 128;
 // a gradient of all weights for each slice, and to add these up, would take about as long as the products.
 inline constexpr int64_t kManyWeights = 1 << 18, kRowsKept = 512;
 
+// The weights of x, as the gradient of x is made: most of them in blocks of four vectors, the others one by one. Nothing
+// where it is not asked for.
+template <class T, class Shape>
+struct InputWeights {
+  static constexpr int columns = 4;
+
+  explicit InputWeights(const longspan::Backward<T>& p)
+      : split(p.grad_x == nullptr ? 0 : p.input / (columns * kLanes<T>) * columns * kLanes<T>),
+        wide(pack_columns<T, Shape, columns>(p.w_ih, p.hidden, p.input, split, p.threads)),
+        narrow(pack_columns<T, Shape, 1>(p.w_ih + split, p.hidden, p.input, p.grad_x == nullptr ? 0 : p.input - split,
+                                         p.threads)) {}
+
+  int64_t split;  // columns in the first part
+  Buffer<T> wide, narrow;
+};
+
 // The gate gradients of rows of a slice, and the gradients that are made of them.
 template <class T, class Shape>
 class Products {
@@ -29,9 +45,8 @@ class Products {
         x(p_.grad_w_hh == nullptr ? 0 : p_.input, of_h.capacity()), grad_x(p_.grad_x == nullptr ? 0 : of_h.capacity()),
         bias(p_.hidden), w_ih_(p_.hidden, keeps_ ? 0 : x.depth()), w_hh_(p_.hidden, keeps_ ? 0 : h_before.depth()) {}
 
-  // The products of the rows so far; `w_ih` is from `pack_columns`. All members have to be there, and to stay until all
-  // are done.
-  void finish(int64_t count, const Buffer<T>& w_ih, Member& member) {
+  // The products of the rows so far. All members have to be there, and to stay until all are done.
+  void finish(int64_t count, const InputWeights<T, Shape>& w_ih, Member& member) {
     member.meet();
     const int64_t blocks = of_h.blocks().count();
     for (int64_t block = member.begin(blocks); block < member.end(blocks); ++block) {
@@ -42,8 +57,8 @@ class Products {
       if (p_.grad_b_ih != nullptr && !apart_) bias.add(block, of_h, count);
     }
     if (p_.grad_x != nullptr) {
-      of_x().template multiply_to<typename Shape::FromInput>(grad_x.data(), w_ih, p_.input, member.begin(count),
-                                                             member.end(count));
+      send_to_x<w_ih.columns>(member.begin(count), member.end(count), w_ih.wide, 0, w_ih.split);
+      send_to_x<1>(member.begin(count), member.end(count), w_ih.narrow, w_ih.split, p_.input);
     }
     member.meet();
     if (member.is_first()) filled_ = true;
@@ -74,6 +89,18 @@ class Products {
   Of(const Gradient&, const GateGradients<T, Shape>&, const Sources<T>&) -> Of<Gradient>;
 
   const GateGradients<T, Shape>& of_x() const { return apart_ ? of_normalised_x : of_h; }
+
+  // The gradients of the rows [first, last) and the columns [begin, end) of x.
+  template <int Columns>
+  void send_to_x(int64_t first, int64_t last, const Buffer<T>& weights, int64_t begin, int64_t end) {
+    const int64_t width = end - begin;
+    of_x().template multiply_rows<typename Shape::FromInput, Columns>(
+        first, last, weights, width, 0, divide_up(width, Columns * kLanes<T>),
+        [&](int64_t row, int64_t column, Vector<T> sums, int count, bool begun) {
+          T* const to = grad_x[row] + begin + column;
+          store(to, begun ? load(to, count) + sums : sums, count);
+        });
+  }
 
   template <class Get>
   static void unpack_weights(const Parts& parts, Get get, T* to) {

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tile.h"
 #include "walk.h"
 
 namespace LONGSPAN_ISA {
@@ -82,8 +83,6 @@ struct Plan {
 // A thread does well with a slice of its own where so many rows use each weight that it loads: from its second cache, and
 // from beyond it.
 inline constexpr int64_t kRowsNear = 2, kRowsFar = 24;
-// Weights of this many bytes stay in the second cache of one core.
-inline constexpr int64_t kCachedBytes = 768 << 10;
 // A team waits for its slowest member at every step: below this many multiplications a step its threads are quicker
 // apart; where there are fewer sequences than threads and the others would idle, below this many.
 inline constexpr int64_t kStepWorthwhile = 1 << 16, kStepOfFewWorthwhile = 3 << 12;

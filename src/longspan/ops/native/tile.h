@@ -35,14 +35,47 @@ struct To {
 template <int Columns>
 using Ascending = std::conditional_t<Columns == 1, To<0>, std::conditional_t<Columns == 2, To<0, 1>, To<0, 1, 2, 3>>>;
 
+// Weights of this many bytes stay in the second cache of one core.
+inline constexpr int64_t kCachedBytes = 768 << 10;
+
+// Where a full tile looks ahead while it multiplies, one line of the weights that come next at each number of the depth:
+// of what lies beyond the second cache the processor does not foresee enough.
+class Lookahead {
+ public:
+  Lookahead() = default;
+
+  // Of the bytes that come next, tile after tile of so many numbers looks at its part.
+  Lookahead(const void* next, int64_t bytes, int64_t depth, int64_t tile) {
+    const int64_t begin = tile * depth * kLine;
+    if (begin >= bytes) return;
+    at_ = static_cast<const char*>(next) + begin;
+    apart_ = kLine;
+  }
+
+  void look() {
+    __builtin_prefetch(at_, 0, 2);
+    at_ += apart_;
+  }
+
+ private:
+  static constexpr int64_t kLine = 64;
+
+  const char* at_ = nullptr;
+  int64_t apart_ = 0;
+};
+
+template <class T, int Rows, class Into>
+inline constexpr bool kLooksAhead = Rows == kTileRows<T> && Into::count > 2;
+
 // Add the product of `Rows` rows of `depth` numbers and packed weights [depth][Columns of To][lanes].
 //
 // Each sum runs over the depth in the same order whatever the height of the tile, so that a row's result does not
 // depend on which other rows are computed with it.
 template <class Into, class T, int Rows, int Columns>
 inline __attribute__((always_inline)) void multiply(Tile<T, Rows, Columns>& tile, const T* const* rows, const T* weights,
-                                                    int64_t depth) {
+                                                    int64_t depth, Lookahead& next) {
   for (int64_t k = 0; k < depth; ++k, weights += Into::count * kLanes<T>) {
+    if constexpr (kLooksAhead<T, Rows, Into>) next.look();
     Vector<T> weight[Into::count];
 #pragma GCC unroll 16
     for (int j = 0; j < Into::count; ++j) weight[j] = load(weights + j * kLanes<T>);
@@ -53,6 +86,13 @@ inline __attribute__((always_inline)) void multiply(Tile<T, Rows, Columns>& tile
       for (int j = 0; j < Into::count; ++j) tile.sums[r][Into::column[j]] += value * weight[j];
     }
   }
+}
+
+template <class Into, class T, class Number, int Rows, int Columns>
+inline __attribute__((always_inline)) void multiply(Tile<T, Rows, Columns>& tile, const Number* const* rows,
+                                                    const Number* weights, int64_t depth) {
+  Lookahead nowhere;
+  multiply<Into>(tile, rows, weights, depth, nowhere);
 }
 
 // How a row is seen by the product with the weights: as it is.

@@ -94,18 +94,17 @@ template <class T, class Cell>
 struct VariantBackwardWeights {
   explicit VariantBackwardWeights(const longspan::VariantBackward<T>& problem)
       : w_hh(pack_columns<T, Cell, kAcross>(problem.plain.w_hh, problem.plain.hidden, problem.variant.output,
-                                            problem.plain.threads)),
-        w_ih(problem.plain.grad_x == nullptr
-                 ? Buffer<T>{}
-                 : pack_columns<T, Cell, 1>(problem.plain.w_ih, problem.plain.hidden, problem.plain.input,
-                                              problem.plain.threads)),
+                                            problem.variant.output, problem.plain.threads)),
+        w_ih(problem.plain),
         w_hr(problem.variant.w_hr == nullptr
                  ? Buffer<T>{}
                  : pack_backward<T, kVectorsOfAShare>(problem.variant.w_hr, problem.plain.hidden,
                                                       problem.variant.output)) {}
 
   static constexpr int kAcross = kVectorsOfAShare;  // vectors of a tile of the gradient of h'
-  Buffer<T> w_hh, w_ih, w_hr;
+  Buffer<T> w_hh;
+  InputWeights<T, Cell> w_ih;
+  Buffer<T> w_hr;
 };
 
 // A slice of the batch, and what the threads that compute it share.
@@ -390,23 +389,12 @@ class VariantBackwardWalk {
   void send_back(int64_t running, int64_t used) {
     constexpr int across = VariantBackwardWeights<T, Cell>::kAcross;
     const int64_t blocks = divide_up(v_.output, across * kLanes<T>);
-    for (int64_t block = member_.begin(blocks); block < member_.end(blocks); ++block) {
-      const T* weights = weights_.w_hh.data() + block * (weights_.w_hh.size() / blocks);
-      for_tiles<kTileRows<T>>(running, [&](auto height, int64_t first) {
-        Tile<T, height.value, across> tile;
-        tile.clear();
-        products_.of_h.template multiply_rows<typename Cell::FromHidden>(tile, used + first, weights);
-        for (int r = 0; r < height.value; ++r) carry(back_[first + r], tile.sums[r], block * across * kLanes<T>);
-      });
-    }
-  }
-
-  void carry(const VariantBack<T>& row, const Vector<T>* sums, int64_t first) {
-    for (int64_t unit = first; unit < v_.output; unit += kLanes<T>, ++sums) {
-      if (unit == first + VariantBackwardWeights<T, Cell>::kAcross * kLanes<T>) return;
-      const int count = static_cast<int>(std::min<int64_t>(kLanes<T>, v_.output - unit));
-      add(row.carried_h + unit, row.mask == nullptr ? *sums : *sums * load(row.mask + unit, count), count);
-    }
+    products_.of_h.template multiply_rows<typename Cell::FromHidden, across>(
+        used, used + running, weights_.w_hh, v_.output, member_.begin(blocks), member_.end(blocks),
+        [&](int64_t row, int64_t unit, Vector<T> sums, int count, bool) {
+          const VariantBack<T>& of = back_[row - used];
+          add(of.carried_h + unit, of.mask == nullptr ? sums : sums * load(of.mask + unit, count), count);
+        });
   }
 
   const longspan::Backward<T>& p_;
