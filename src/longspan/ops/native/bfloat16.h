@@ -50,11 +50,11 @@ class Rounded {
   Buffer<uint32_t> rows_;
 };
 
-template <class Into, int Rows, int Columns>
+template <class Into, int Rows, int Columns, class Next>
 inline __attribute__((always_inline)) void multiply(Tile<float, Rows, Columns>& tile, const uint32_t* const* rows,
-                                                    const uint32_t* weights, int64_t depth, Lookahead& next) {
+                                                    const uint32_t* weights, int64_t depth, Next& next) {
   for (int64_t k = 0; k < depth; ++k, weights += Into::count * kLanes<float>) {
-    if constexpr (kLooksAhead<float, Rows, Into>) next.look();
+    next.look();
     __m512i weight[Into::count];
 #pragma GCC unroll 16
     for (int j = 0; j < Into::count; ++j) weight[j] = _mm512_loadu_si512(weights + j * kLanes<float>);

@@ -82,7 +82,7 @@ class ForwardWalk {
         inputs_(last_ - first_, p_.input), states_(last_ - first_, p_.hidden),
         ahead_(member.begin(blocks_.count()), member.end(blocks_.count()), last_ - first_,
                kExact && !weights_.w_hh.empty() ? p_.input : 0),
-        far_(static_cast<int64_t>((weights.w_ih.size() + weights.w_hh.size()) * sizeof(Number)) > kCachedBytes) {}
+        far_(!weights.w_hh.empty() && bytes() > kCachedBytes) {}
 
   void walk() {
     for (int64_t step = 0; step < p_.walk.steps; ++step) {
@@ -95,7 +95,9 @@ class ForwardWalk {
         take_weights(block);
         blocks_.with_columns(block, [&](auto columns) {
           for_tiles<kTileRows<T>>(running, [&](auto height, int64_t row) {
-            tile<height.value, columns.value>(block, row);
+            with_lookahead<height.value == kTileRows<T> && columns.value == kColumns>(far_, [&](auto looks) {
+              tile<height.value, columns.value, looks.value>(block, row);
+            });
           });
         });
       }
@@ -108,6 +110,12 @@ class ForwardWalk {
  private:
   static constexpr int kColumns = Blocks<Cell, T>::columns;
   static constexpr bool kExact = std::is_same_v<Number, T>;
+
+  // Of this member's part of the weights.
+  int64_t bytes() const {
+    const int64_t units = (member_.end(blocks_.count()) - member_.begin(blocks_.count())) * blocks_.full;
+    return Cell::gates * units * (Kind::deep(p_.input) + Kind::deep(p_.hidden)) * static_cast<int64_t>(sizeof(Number));
+  }
 
   void point_at(int64_t step, int64_t running) {
     const int64_t hidden = p_.hidden, kept = longspan::kept_gates(Cell::cell) * hidden;
@@ -167,7 +175,7 @@ class ForwardWalk {
       blocks_.with_columns(block, [&](auto columns) {
         for_tiles<kTileRows<T>>(static_cast<int64_t>(x.size()), [&](auto height, int64_t row) {
           Tile<T, height.value, columns.value> tile;
-          from_input(tile, block, &x[row], {});
+          from_input(tile, block, &x[row], Nowhere());
           ahead_.put(tile, block, row);
         });
       });
@@ -175,28 +183,28 @@ class ForwardWalk {
   }
 
   // The sums over x, with the bias that they begin with.
-  template <int Height, int Columns>
-  void from_input(Tile<T, Height, Columns>& tile, int64_t block, const Number* const* x, Lookahead next) const {
+  template <int Height, int Columns, class Next>
+  void from_input(Tile<T, Height, Columns>& tile, int64_t block, const Number* const* x, Next next) const {
     begin_sums<Cell>(tile, bias_, block);
     multiply<Into<typename Cell::FromInput, Cell, Columns>>(tile, x, w_ih_, Kind::deep(p_.input), next);
   }
 
   // Where the tile of the rows from `first` on looks ahead to the block that comes next.
-  Lookahead next(const Buffer<Number>& weights, int64_t depth, int64_t first) const {
-    if (!far_) return {};
+  template <bool Looks>
+  Next<Looks> next(const Buffer<Number>& weights, int64_t depth, int64_t first) const {
     const int64_t bytes = Cell::gates * blocks_.full * depth * sizeof(Number);
-    return {weights.data() + next_ * depth, bytes, depth, first / kTileRows<T>};
+    return Next<Looks>(weights.data() + next_ * depth, bytes, depth, first / kTileRows<T>);
   }
 
-  template <int Height, int Columns>
+  template <int Height, int Columns, bool Looks>
   void tile(int64_t block, int64_t first) {
     Tile<T, Height, Columns> tile;
     if (ahead_.is_used()) {
       ahead_.take(tile, block, first);
     } else {
-      from_input(tile, block, &x_[first], next(weights_.w_ih, Kind::deep(p_.input), first));
+      from_input(tile, block, &x_[first], next<Looks>(weights_.w_ih, Kind::deep(p_.input), first));
     }
-    Lookahead following = next(weights_.w_hh, Kind::deep(p_.hidden), first);
+    Next<Looks> following = next<Looks>(weights_.w_hh, Kind::deep(p_.hidden), first);
     multiply<Into<typename Cell::FromHidden, Cell, Columns>>(tile, &h_[first], w_hh_, Kind::deep(p_.hidden), following);
     widened<Cell>(tile, [&](auto& sums) {
       activate<Cell>(sums);
@@ -236,7 +244,7 @@ class ForwardWalk {
   Kind inputs_, states_;
   Ahead<T, kColumns> ahead_;
   const Number *w_ih_ = nullptr, *w_hh_ = nullptr;  // of the block at hand
-  bool far_;                                        // whether the weights take more than the second cache
+  bool far_;                                        // whether this member's take more than the second cache
   int64_t next_ = 0;                                // places of gates before the block that comes next
   Buffer<Number> packed_;
 };

@@ -39,23 +39,25 @@ class GateGradients {
   void multiply_rows(int64_t first, int64_t last, const Buffer<T>& weights, int64_t width, int64_t begin, int64_t end,
                      Take take) const {
     constexpr int64_t across = Columns * lanes;
-    const bool far = weights.size() * static_cast<int64_t>(sizeof(T)) > kCachedBytes;
-    const T* from = weights.data() + begin * across * Cell::gates * blocks_.places();
+    const int64_t of_a_block = across * Cell::gates * blocks_.places();
+    const bool far = (end - begin) * of_a_block * static_cast<int64_t>(sizeof(T)) > kCachedBytes;
+    const T* from = weights.data() + begin * of_a_block;
     for (int64_t column = begin * across; column < std::min(end * across, width); column += across) {
       for (int64_t part = 0; part < blocks_.count(); part += kPart<Columns>) {
         const int64_t part_end = std::min(part + kPart<Columns>, blocks_.count());
         const int64_t depth = Cell::gates * (std::min(blocks_.begin(part_end), blocks_.places()) - blocks_.begin(part));
         for_tiles<kTileRows<T>>(last - first, [&](auto height, int64_t place) {
-          Tile<T, height.value, Columns> tile;
-          tile.clear();
-          Lookahead next;
-          if (far) next = Lookahead(from + depth * across, depth * across * sizeof(T), depth, place / kTileRows<T>);
-          multiply_part<Which>(tile, first + place, from, part, part_end, next);
-          for (int r = 0; r < height.value; ++r) {
-            for_units<T>(column, std::min(column + across, width), [&](int64_t at, int count) {
-              take(first + place + r, at, tile.sums[r][(at - column) / lanes], count, part > 0);
-            });
-          }
+          with_lookahead<height.value == kTileRows<T> && Columns == 4>(far, [&](auto looks) {
+            Next<looks.value> next(from + depth * across, depth * across * sizeof(T), depth, place / kTileRows<T>);
+            Tile<T, height.value, Columns> tile;
+            tile.clear();
+            multiply_part<Which>(tile, first + place, from, part, part_end, next);
+            for (int r = 0; r < height.value; ++r) {
+              for_units<T>(column, std::min(column + across, width), [&](int64_t at, int count) {
+                take(first + place + r, at, tile.sums[r][(at - column) / lanes], count, part > 0);
+              });
+            }
+          });
         });
         from += depth * across;
       }
@@ -69,9 +71,9 @@ class GateGradients {
       (128 << 10) / (Cell::gates * Blocks<Cell, T>::full * Columns * lanes * static_cast<int64_t>(sizeof(T)));
 
   // Add the product of the rows [row, row + Rows) and the weights of the blocks [begin, end) of units.
-  template <class Which, int Rows, int Columns>
+  template <class Which, int Rows, int Columns, class Next>
   void multiply_part(Tile<T, Rows, Columns>& tile, int64_t row, const T* weights, int64_t begin, int64_t end,
-                     Lookahead& next) const {
+                     Next& next) const {
     const T* rows[Rows];
     for (int64_t block = begin; block < end; ++block) {
       for (int r = 0; r < Rows; ++r) rows[r] = at(block, row + r);

@@ -1,6 +1,7 @@
 // The one micro-kernel: a tile of `Rows` rows by `Columns` vectors of sums, in registers.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
 #include "simd.h"
@@ -38,44 +39,41 @@ using Ascending = std::conditional_t<Columns == 1, To<0>, std::conditional_t<Col
 // Weights of this many bytes stay in the second cache of one core.
 inline constexpr int64_t kCachedBytes = 768 << 10;
 
-// Where a full tile looks ahead while it multiplies, one line of the weights that come next at each number of the depth:
-// of what lies beyond the second cache the processor does not foresee enough.
+// Where a tile looks ahead while it multiplies, one line of the weights that come next at each number of the depth: of
+// what lies beyond the second cache the processor does not foresee enough.
 class Lookahead {
  public:
-  Lookahead() = default;
-
   // Of the bytes that come next, tile after tile of so many numbers looks at its part.
-  Lookahead(const void* next, int64_t bytes, int64_t depth, int64_t tile) {
-    const int64_t begin = tile * depth * kLine;
-    if (begin >= bytes) return;
-    at_ = static_cast<const char*>(next) + begin;
-    apart_ = kLine;
-  }
+  Lookahead(const void* next, int64_t bytes, int64_t depth, int64_t tile)
+      : at_(static_cast<const char*>(next) + std::min(tile * depth * kLine, bytes)) {}
 
   void look() {
     __builtin_prefetch(at_, 0, 2);
-    at_ += apart_;
+    at_ += kLine;
   }
 
  private:
   static constexpr int64_t kLine = 64;
 
-  const char* at_ = nullptr;
-  int64_t apart_ = 0;
+  const char* at_;
 };
 
-template <class T, int Rows, class Into>
-inline constexpr bool kLooksAhead = Rows == kTileRows<T> && Into::count > 2;
+// For weights that are near.
+struct Nowhere {
+  template <class... Any>
+  explicit Nowhere(const Any&...) {}
+  void look() {}
+};
 
 // Add the product of `Rows` rows of `depth` numbers and packed weights [depth][Columns of To][lanes].
 //
 // Each sum runs over the depth in the same order whatever the height of the tile, so that a row's result does not
 // depend on which other rows are computed with it.
-template <class Into, class T, int Rows, int Columns>
+template <class Into, class T, int Rows, int Columns, class Next>
 inline __attribute__((always_inline)) void multiply(Tile<T, Rows, Columns>& tile, const T* const* rows, const T* weights,
-                                                    int64_t depth, Lookahead& next) {
+                                                    int64_t depth, Next& next) {
   for (int64_t k = 0; k < depth; ++k, weights += Into::count * kLanes<T>) {
-    if constexpr (kLooksAhead<T, Rows, Into>) next.look();
+    next.look();
     Vector<T> weight[Into::count];
 #pragma GCC unroll 16
     for (int j = 0; j < Into::count; ++j) weight[j] = load(weights + j * kLanes<T>);
@@ -91,9 +89,19 @@ inline __attribute__((always_inline)) void multiply(Tile<T, Rows, Columns>& tile
 template <class Into, class T, class Number, int Rows, int Columns>
 inline __attribute__((always_inline)) void multiply(Tile<T, Rows, Columns>& tile, const Number* const* rows,
                                                     const Number* weights, int64_t depth) {
-  Lookahead nowhere;
-  multiply<Into>(tile, rows, weights, depth, nowhere);
+  Nowhere next;
+  multiply<Into>(tile, rows, weights, depth, next);
 }
+
+// Call `work(looks)`, with whether a tile looks ahead as a type: a full one, which has the time, where the weights are far.
+template <bool Full, class Work>
+inline void with_lookahead(bool far, Work work) {
+  if (Full && far) return work(std::bool_constant<Full>{});
+  work(std::false_type{});
+}
+
+template <bool Looks>
+using Next = std::conditional_t<Looks, Lookahead, Nowhere>;
 
 // How a row is seen by the product with the weights: as it is.
 template <class T>
