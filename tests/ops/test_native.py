@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -114,14 +115,16 @@ def test_the_last_block_of_units_may_have_any_width(cell: str, hidden: int) -> N
 @pytest.mark.parametrize("steps", [3, 60], ids=["rows kept", "too many rows to keep"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_gradients_of_many_weights(cell: str, steps: int) -> None:
-    # Beyond 2**18 weights the gate gradients of up to 512 rows of a thread are kept, and else multiplied in parts.
+    # Beyond 2**18 weights the gate gradients of up to 512 rows of a thread are kept, and else multiplied in parts; and
+    # beyond 128 units all rows use a part of the weights before the next is read.
     lengths = sorted([steps, *range(1, steps), *[steps // 2] * 9], reverse=True)
     tensors = draw(cell, lengths, 90, 260, seed=1)
     expected = values_and_gradients(cell, lengths, tensors, reverse=False, trace=True)
-    for threads in (1, 2):
+    for threads, name, dtype in product((1, 2), _native.instruction_sets(), WITHIN):
         torch.set_num_threads(threads)
-        found = values_and_gradients(cell, lengths, tensors, reverse=False, trace=False)
-        assert_close(found, expected, WITHIN[torch.float64])
+        _native.use(name)
+        given_as = [tensor.to(dtype) for tensor in tensors]
+        assert_close(values_and_gradients(cell, lengths, given_as, reverse=False, trace=False), expected, WITHIN[dtype])
 
 
 def test_comparison_notices_swapped_gates() -> None:
@@ -133,7 +136,7 @@ def test_comparison_notices_swapped_gates() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("hidden", [5, 16, 37])
+@pytest.mark.parametrize("hidden", [5, 16, 37, 230])
 def test_a_sequence_has_the_same_bits_in_any_batch_and_for_any_number_of_threads(cell: str, hidden: int) -> None:
     lengths = [9, 9, 7, 7, 7, 5, 4, 4, 2, 1, 1]
     tensors = [tensor.float() for tensor in draw(cell, lengths, 3, hidden)]
