@@ -13,10 +13,23 @@ import torch
 
 from benchmarks import kernels
 from benchmarks._measure import machine
-from benchmarks.kernels import dense, fit, memory, peers, picture, ragged, roofs, scaling, stacks, streaming, variants
+from benchmarks.kernels import (
+    dense,
+    fit,
+    memory,
+    peers,
+    picture,
+    published,
+    ragged,
+    roofs,
+    scaling,
+    stacks,
+    streaming,
+    variants,
+)
 from benchmarks.kernels.goals import goals
 from benchmarks.kernels.records import Plan, Record
-from benchmarks.kernels.report import case_table, goal_table, page
+from benchmarks.kernels.report import case_table, goal_table
 
 CASES: dict[str, Callable[[Plan], Iterator[Record]]] = {
     name: run
@@ -59,13 +72,6 @@ def measure(names: list[str], plan: Plan, *, silent: bool) -> list[Record]:
     return records
 
 
-def publish(result: dict[str, Any]) -> None:
-    """Write the results, and the tables of the documentation."""
-    picture.RESULTS.parent.mkdir(exist_ok=True)
-    picture.RESULTS.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    picture.RESULTS.with_suffix(".md").write_text(page(result), "utf-8")
-
-
 def read_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=kernels.__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -78,7 +84,7 @@ def read_options() -> argparse.Namespace:
         "--read", type=Path, metavar="FILE", help="show the results in a JSON file, and measure nothing"
     )
     parser.add_argument(
-        "--publish", action="store_true", help="write benchmarks/results/kernels.json, and .md, which the docs show"
+        "--publish", action="store_true", help="write them into benchmarks/results/kernels, for the docs"
     )
     return parser.parse_args()
 
@@ -100,7 +106,7 @@ def main() -> None:
     else:
         print("\nGoals\n", *goal_table(goals(result["records"])), sep="\n")
     if options.publish:
-        publish(result)
+        published.write(result)
     if options.picture is not None:
         picture.draw(result).savefig(options.picture)
     red = [record for record in result["records"] if "red" in record]

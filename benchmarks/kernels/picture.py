@@ -1,22 +1,13 @@
 """The roofline: operations a second over operations a byte, under what the machine can do at most."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 from benchmarks.kernels import dense, roofs
 from benchmarks.kernels.problems import Problem
 
-RESULTS = Path(__file__).parents[1] / "results" / "kernels.json"
 _RANGE = (1.0, 1000.0)
 """Operations a byte that are shown."""
 _COLOURS = {"longspan": "#3a7ca5", "torch": "#c2571a"}
-
-
-def results() -> dict[str, Any]:
-    """Return the last published results."""
-    found: dict[str, Any] = json.loads(RESULTS.read_text("utf-8"))
-    return found
 
 
 def draw(result: dict[str, Any]) -> Any:
@@ -32,6 +23,7 @@ def draw(result: dict[str, Any]) -> Any:
         return figure
     rate, bandwidth = machine["GF/s, float32"][1], machine["GB/s"][1]
     intensity = np.geomspace(*_RANGE, 200)
+    axes.set_title(result["machine"]["processor"], loc="left", fontsize=10)
     axes.plot(intensity, np.minimum(rate, bandwidth * intensity), color="black", linewidth=1.2)
     axes.annotate(f"matrix product, {rate:.0f} GF/s", (_RANGE[1], rate), (0, 4), textcoords="offset points", ha="right")
     axes.annotate(f"memory, {bandwidth:.0f} GB/s", (1.1, bandwidth * 1.1), (8, -4), textcoords="offset points")

@@ -1,5 +1,6 @@
-"""Draw the roofline of the kernels from the published measurements; run when the documentation is built."""
+"""Draw the rooflines of the kernels from the published measurements; run when the documentation is built."""
 
-from benchmarks.kernels import picture
+from benchmarks.kernels import picture, published
 
-picture.draw(picture.results())
+for result in published.read().values():
+    picture.draw(result)
