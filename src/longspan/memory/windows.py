@@ -241,8 +241,11 @@ class _Models:
             mean, spread = features[known].mean(axis=0), features[known].std(axis=0)
             features = ((features - mean) / np.where(spread > _LEAST, spread, 1.0)).clip(-8, 8)
             fitted = (features[known], self.wanted[known], features[asked], self.wanted[asked])
-            for losses, fit in zip(tried, kinds, strict=True):
-                losses[asked] = fit(*fitted, self._strength(features[known], known))
+            strength = self._strength(features[known], known)
+            # On some processors BLAS raises a floating-point flag for lanes of a vector that hold nothing.
+            with np.errstate(invalid="ignore"):
+                for losses, fit in zip(tried, kinds, strict=True):
+                    losses[asked] = fit(*fitted, strength)
         best: Array = tried[tried.mean(axis=1).argmin()]
         return best
 

@@ -60,6 +60,8 @@ def fetch(folder: Path) -> None:
         with tarfile.open(folder / f"{name}.tar") as archive:
             archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         (folder / f"{name}.tar").unlink()
+    # The package's own names folders of the service that it is made for, and without fonts a page has no text.
+    shutil.copy(_PACKAGE / "fonts.conf", folder / "fonts.conf")
     shutil.rmtree(folder / "node_modules")
     (folder / "chromium").chmod(0o755)
 

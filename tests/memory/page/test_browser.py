@@ -82,6 +82,14 @@ def test_the_page_opens_without_a_complaint_and_without_a_request(open_page: Ope
     assert (max(map(int, paper[4:-1].split(","))) < 60) == (scheme == "dark")
 
 
+def test_the_browser_has_fonts_of_its_own(browser: Browser) -> None:
+    # Without one, it ends itself where it has to draw text before the page's own font is read.
+    page = browser.new_page()
+    page.set_content("<span>words</span>")
+    assert page.locator("span").evaluate("node => node.offsetWidth") > 20
+    page.close()
+
+
 def test_the_verdict_stands_on_top_and_every_chart_has_a_name(open_page: Open, report: Any) -> None:
     page = open_page(report).page
     assert page.locator("h1").inner_text() == "The network remembers: it uses 30 steps, and 25 are needed."
