@@ -133,10 +133,29 @@ def test_only_what_is_asked_for_has_a_gradient() -> None:
     torch.testing.assert_close(output, expected[0])
 
 
+@pytest.mark.parametrize("hidden", [5, 260])
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_that_are_not_learned_change_no_other_gradient(cell: str, hidden: int) -> None:
+    lengths = [9, 9, 7, 7, 5, 4, 2, 1, 1]
+    rows, h, c, *weights = draw_both(cell, lengths, 30, hidden)
+    inputs = [tensor.requires_grad_() for tensor in ((rows, h, c) if cell == "lstm" else (rows, h))]
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found = [
+            torch.autograd.grad(
+                sum(output.sin().sum() for output in at_once(cell, lengths, [rows, h, c, *weights])), inputs
+            )
+            for weights in (weights, [weight.clone().requires_grad_() for weight in weights])
+        ]
+        assert all(map(torch.equal, *found))
+
+
+@pytest.mark.parametrize("learned", [False, True])
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_operators_keep_torchs_rules(cell: str, recompute: bool) -> None:
+def test_operators_keep_torchs_rules(cell: str, recompute: bool, learned: bool) -> None:
     rows, h, c, *weights = [tensor.requires_grad_() for tensor in draw_both(cell, [3, 2], 2, 3)]
+    weights = [weight.requires_grad_(learned) for weight in weights]
     arguments = (rows, batch_sizes([3, 2]), h, c if cell == "lstm" else None, *weights, False, True, recompute)
     library.opcheck(getattr(torch.ops.longspan, f"bidirectional_{cell}").default, arguments)
 

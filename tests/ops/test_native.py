@@ -127,6 +127,30 @@ def test_gradients_of_many_weights(cell: str, steps: int) -> None:
         assert_close(values_and_gradients(cell, lengths, given_as, reverse=False, trace=False), expected, WITHIN[dtype])
 
 
+def gradients(cell: str, lengths: list[int], tensors: list[Tensor], *, learned: bool) -> list[Tensor]:
+    """The gradients of the rows and of h and c by the kernels, beside weights that are learned or not."""
+    inputs = [tensor.clone().requires_grad_() for tensor in (tensors[:3] if cell == "lstm" else tensors[:2])]
+    weights = [weight.clone().requires_grad_(learned) for weight in tensors[3:]]
+    outputs = run(cell, lengths, [*inputs, *tensors[len(inputs) : 3], *weights], reverse=False, trace=False)
+    sum((torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out) * out).sum() for out in outputs).backward()
+    assert all((weight.grad is not None) == learned for weight in weights)
+    return [tensor.grad for tensor in inputs if tensor.grad is not None]
+
+
+@pytest.mark.parametrize("hidden", [1, 37, 260])
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_that_are_not_learned_change_no_other_gradient(cell: str, hidden: int) -> None:
+    lengths = sorted([40, *range(1, 20), 1, 1], reverse=True)
+    tensors = draw(cell, lengths, 30, hidden, seed=1)
+    for threads, name, dtype in product((1, 2), _native.instruction_sets(), WITHIN):
+        torch.set_num_threads(threads)
+        _native.use(name)
+        given_as = [tensor.to(dtype) for tensor in tensors]
+        found = gradients(cell, lengths, given_as, learned=False)
+        assert len(found) == (3 if cell == "lstm" else 2)
+        assert all(map(torch.equal, found, gradients(cell, lengths, given_as, learned=True)))
+
+
 def test_comparison_notices_swapped_gates() -> None:
     tensors = draw("lstm", [4, 2], 3, 5)
     expected = values_and_gradients("lstm", [4, 2], tensors, reverse=False, trace=True)
@@ -210,10 +234,12 @@ def test_extreme_inputs_stay_finite_and_right(cell: str, scale: float) -> None:
         assert_close(list(found), list(expected), 1e-5)
 
 
+@pytest.mark.parametrize("learned", [False, True])
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_operators_keep_torchs_rules(cell: str, recompute: bool) -> None:
-    tensors = [tensor.requires_grad_() for tensor in draw(cell, [3, 2], 2, 3)]
+def test_operators_keep_torchs_rules(cell: str, recompute: bool, learned: bool) -> None:
+    rows, h, c, *weights = draw(cell, [3, 2], 2, 3)
+    tensors = [tensor.requires_grad_() for tensor in (rows, h, c)] + [w.requires_grad_(learned) for w in weights]
     c = tensors[2] if cell == "lstm" else None
     arguments = (tensors[0], batch_sizes([3, 2]), tensors[1], c, *tensors[3:], False, True, recompute)
     library.opcheck(getattr(torch.ops.longspan, cell).default, arguments)

@@ -94,10 +94,11 @@ def draw(parts: Parts, lengths: list[int], inputs: int, hidden: int, seed: int =
     return Problem(lengths, normal(rows, inputs), state, weights, zoneout, mask, parts.coupled)
 
 
-def values_and_gradients(problem: Problem, *, reverse: bool, trace: bool) -> list[Tensor]:
-    """Outputs, and the gradients of input, state and weights where every output weighs differently."""
-    leaves = [t.clone().requires_grad_() for t in (problem.rows, *problem.state, *problem.weights.values())]
-    rows, h, c, *weights = leaves
+def values_and_gradients(problem: Problem, *, reverse: bool, trace: bool, learned: bool = True) -> list[Tensor]:
+    """Outputs, and the gradients of input, state and learned weights where every output weighs differently."""
+    rows, h, c = inputs = [tensor.clone().requires_grad_() for tensor in (problem.rows, *problem.state)]
+    weights = [weight.clone().requires_grad_(learned) for weight in problem.weights.values()]
+    leaves = [*inputs, *weights] if learned else inputs
     taken: list[KernelPath] = []
     token = _paths._seen.set(taken)
     output, state, _ = lstm(
@@ -291,10 +292,23 @@ def test_nan_stays_in_its_sequence() -> None:
     assert torch.equal(output[others], clean[others])
 
 
+@pytest.mark.parametrize("hidden", [5, 260])
 @pytest.mark.parametrize("parts", [ALL, Parts(), Parts(coupled=True, bias=False)], ids=["all", "plain", "coupled"])
-def test_operator_keeps_torchs_rules(parts: Parts) -> None:
+def test_weights_that_are_not_learned_change_no_other_gradient(parts: Parts, hidden: int) -> None:
+    problem = draw(parts, [9, 9, 7, 7, 5, 4, 2, 1, 1], 30, hidden)
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found = values_and_gradients(problem, reverse=False, trace=False, learned=False)
+        expected = values_and_gradients(problem, reverse=False, trace=False)
+        assert len(found) == 6 < len(expected)
+        assert all(map(torch.equal, found, expected))
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("parts", [ALL, Parts(), Parts(coupled=True, bias=False)], ids=["all", "plain", "coupled"])
+def test_operator_keeps_torchs_rules(parts: Parts, learned: bool) -> None:
     problem = draw(parts, [3, 2], 2, 3)
-    weights = LSTMWeights(**{name: weight.requires_grad_() for name, weight in problem.weights.items()})
+    weights = LSTMWeights(**{name: weight.requires_grad_(learned) for name, weight in problem.weights.items()})
     zones = tuple(problem.zoneout or (None, None))
     normalised = (weights.w_ln_ih, weights.w_ln_hh, weights.w_ln_c, weights.b_ln_c)
     extra = (weights.w_hr, weights.w_ch, *normalised, problem.mask, *zones)

@@ -84,6 +84,7 @@ _CELLS = {"lstm": _Cell(0, 4, 4), "gru": _Cell(1, 3, 4), "rnn_tanh": _Cell(2, 1,
 _DTYPES = {torch.float32: "float", torch.float64: "double"}
 _LARGE = 1 << 20  # numbers from which on fresh memory comes page by page from the system
 PLAIN_WEIGHTS = 4  # of a direction: w_ih, w_hh, b_ih, b_hh
+_FIRST_WEIGHT = 4  # of the inputs, after the rows, the batch sizes, h0 and c0
 _ROWS_OF_A_SEGMENT = 512  # whose gates are computed again together: 1 MB of 128 units in float32
 
 
@@ -306,11 +307,13 @@ def _forward(
 
 
 def _room_of_gradients(
-    rows: Tensor, h0: Tensor, c0: Tensor | None, weights: Sequence[Tensor], of_rows: bool
+    rows: Tensor, h0: Tensor, c0: Tensor | None, weights: Sequence[Tensor], of_rows: bool, of_weights: bool
 ) -> tuple[Tensor, ...]:
     """Return room for gradients; not like the tensors, for a state may be transposed, and a bias missing."""
     new = rows.new_empty  # new(2, 3) takes half the time of new((2, 3))
     found = [new(*rows.shape) if of_rows else new(0), new(*h0.shape), new(0) if c0 is None else new(*c0.shape)]
+    if not of_weights:
+        return (*found, *(new(0) for _ in weights))
     for w_ih, w_hh in zip(weights[::PLAIN_WEIGHTS], weights[1::PLAIN_WEIGHTS], strict=True):
         biases = w_ih.shape[0]
         found += [new(*w_ih.shape), new(*w_hh.shape), new(biases), new(biases)]
@@ -328,12 +331,13 @@ def _backward(
     c0: Tensor | None,
     *rest: Any,
 ) -> tuple[Tensor, ...]:
-    *weights, output, cells, gates, reverse, of_rows = rest
+    *weights, output, cells, gates, reverse, of_rows, of_weights = rest
     rows, h0, c0, grad_output, grad_h, grad_c, output, cells, gates, *weights = contiguous(
         rows, h0, c0, grad_output, grad_h, grad_c, output, cells, gates, *weights
     )
     sizes = batch_sizes.contiguous()
-    found = grad_rows, grad_h0, grad_c0, *of_weights = _room_of_gradients(rows, h0, c0, weights, of_rows)
+    found = _room_of_gradients(rows, h0, c0, weights, of_rows, of_weights)
+    grad_rows, grad_h0, grad_c0, *grad_weights = found
     count, (batch, hidden) = _directions(h0), h0.shape[-2:]
     each_of_rows = [grad_rows, *(torch.empty_like(grad_rows) for _ in range(1, count))]
     again = _CELLS[cell].kept > 0 and gates.numel() == 0
@@ -349,7 +353,7 @@ def _backward(
             *_places(d, count, grad_h, grad_c),
             address(each_of_rows[d]),
             *_places(d, count, grad_h0, grad_c0),
-            *map(address, of_weights[PLAIN_WEIGHTS * d : PLAIN_WEIGHTS * (d + 1)]),
+            *map(address, grad_weights[PLAIN_WEIGHTS * d : PLAIN_WEIGHTS * (d + 1)]),
         )
         for d in range(count)
     ]
@@ -370,7 +374,8 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 
 
 def _differentiate(backward: Run, ctx: Any, grads: tuple[Tensor | None, ...], wanted: tuple[bool, ...]) -> Gradients:
-    of_rows, of_h0, of_c0, *of_weights = backward(*grads[:3], *ctx.saved_tensors, ctx.reverse, wanted[0])
+    asked = wanted[0], any(wanted[_FIRST_WEIGHT:])
+    of_rows, of_h0, of_c0, *of_weights = backward(*grads[:3], *ctx.saved_tensors, ctx.reverse, *asked)
     found = (of_rows, None, of_h0, of_c0, *of_weights)
     return (*(grad if want else None for grad, want in zip(found, wanted, strict=False)), None, None, None)
 
@@ -380,8 +385,8 @@ def _shapes(cell: str, rows: Tensor, batch_sizes: Tensor, h0: Tensor, *rest: Any
 
 
 def _shapes_backward(*arguments: Any) -> tuple[Tensor, ...]:
-    rows, _, h0, c0, *weights, _, _, _, _, of_rows = arguments[3:]
-    return _room_of_gradients(rows, h0, c0, weights, of_rows)
+    rows, _, h0, c0, *weights, _, _, _, _, of_rows, of_weights = arguments[3:]
+    return _room_of_gradients(rows, h0, c0, weights, of_rows, of_weights)
 
 
 def _operator(cell: str, directions: int) -> Operator:
@@ -395,7 +400,7 @@ def _operator(cell: str, directions: int) -> Operator:
         schema=f"({packed}, bool reverse, bool keep, bool recompute)"
         " -> (Tensor output, Tensor h, Tensor c, Tensor cells, Tensor gates)",
         schema_backward=f"(Tensor? grad_output, Tensor? grad_h, Tensor? grad_c, {packed}, Tensor output, Tensor cells,"
-        f" Tensor gates, bool reverse, bool of_rows) -> ({gradients})",
+        f" Tensor gates, bool reverse, bool of_rows, bool of_weights) -> ({gradients})",
         forward=partial(_forward, cell),
         backward=partial(_backward, cell),
         shapes=partial(_shapes, cell),

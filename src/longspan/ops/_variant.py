@@ -62,6 +62,7 @@ class _Given(NamedTuple):
 _PARTS = ("w_hr", "w_ch", "ln_ih", "ln_hh", "ln_c", "bias_ln_c", "mask", "zone_h", "zone_c")
 _LEARNED_PARTS = _PARTS.index("mask")
 _GIVEN = len(_Given._fields)
+_FIRST_WEIGHT = _Given._fields.index("w_ih")
 _FIRST_PART = _Given._fields.index(_PARTS[0])
 _TENSORS = _FIRST_PART + len(_PARTS)
 _SCHEMA = (
@@ -185,11 +186,11 @@ def _forward(*arguments: Any) -> tuple[Tensor, ...]:
 def _backward(
     grad_output: Tensor | None, grad_h: Tensor | None, grad_c: Tensor | None, *rest: Any
 ) -> tuple[Tensor, ...]:
-    given, (output, cells, *kept), of_rows = _Given(*rest[:_GIVEN]), rest[_GIVEN:-1], rest[-1]
+    given, (output, cells, *kept, of_rows, of_weights) = _Given(*rest[:_GIVEN]), rest[_GIVEN:]
     problem, _alive = _problem(given)
     count, hidden = cells.shape if given.w_hr is not None else (0, given.hidden)
     of_output, unprojected = given.rows.new_empty(count, given.h0.shape[1]), given.rows.new_empty(count, hidden)
-    found = _room_of_gradients(given, of_rows)
+    found = _room_of_gradients(given, of_rows, of_weights)
     tensors = contiguous(
         given.rows, given.h0, given.c0, given.w_ih, given.w_hh, output, cells, *kept, grad_output, grad_h, grad_c
     )
@@ -197,7 +198,7 @@ def _backward(
     kernel = kernel_of("backward_variant", given.rows.dtype)
     sizes = given.rows.shape[-1], hidden
     kernel(*problem, *sizes, [*map(address, tensors)], [*map(address, room)], torch.get_num_threads())
-    if given.w_hr is not None:
+    if given.w_hr is not None and of_weights:
         with full_precision(given.rows.device):
             torch.mm(of_output.T, unprojected, out=found.w_hr)
     return found
@@ -208,15 +209,15 @@ def _shapes(*arguments: Any) -> tuple[Tensor, ...]:
 
 
 def _shapes_backward(*arguments: Any) -> tuple[Tensor, ...]:
-    return _room_of_gradients(_Given(*arguments[3 : 3 + _GIVEN]), arguments[-1])
+    return _room_of_gradients(_Given(*arguments[3 : 3 + _GIVEN]), *arguments[-2:])
 
 
-def _room_of_gradients(given: _Given, of_rows: bool) -> _Gradients:
+def _room_of_gradients(given: _Given, of_rows: bool, of_weights: bool) -> _Gradients:
     """Return room for the gradients; what is not asked for is empty."""
     new = given.rows.new_empty
-    learned = (given.h0, given.c0, given.w_ih, given.w_hh, given.b_ih, *given.parts[:_LEARNED_PARTS])
-    of_learned = (new(0) if tensor is None else new(*tensor.shape) for tensor in learned)
-    return _Gradients(new(*given.rows.shape) if of_rows else new(0), *of_learned)
+    weights = (given.w_ih, given.w_hh, given.b_ih, *given.parts[:_LEARNED_PARTS])
+    wanted = (given.rows if of_rows else None, given.h0, given.c0, *(one if of_weights else None for one in weights))
+    return _Gradients(*(new(0) if tensor is None else new(*tensor.shape) for tensor in wanted))
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -229,7 +230,8 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 def _differentiate(backward: Run, ctx: Any, grads: tuple[Tensor | None, ...], wanted: tuple[bool, ...]) -> Gradients:
     saved = ctx.saved_tensors
     given = (*saved[:_TENSORS], *ctx.rest)
-    rows, h0, c0, w_ih, w_hh, bias, *of_parts = backward(*grads[:3], *given, *saved[_TENSORS:], wanted[0])
+    asked = wanted[0], any(wanted[_FIRST_WEIGHT:_TENSORS])
+    rows, h0, c0, w_ih, w_hh, bias, *of_parts = backward(*grads[:3], *given, *saved[_TENSORS:], *asked)
     found = (rows, None, h0, c0, w_ih, w_hh, bias, bias.clone(), *of_parts)
     return tuple(grad if want else None for grad, want in zip_longest(found, wanted))
 
@@ -242,8 +244,8 @@ def _operator() -> Operator:
     return Operator(
         name="lstm_variant",
         schema=f"({_SCHEMA}) -> ({outputs})",
-        schema_backward=f"(Tensor? grad_output, Tensor? grad_h, Tensor? grad_c, {_SCHEMA}, {kept}, bool of_rows)"
-        f" -> ({gradients})",
+        schema_backward=f"(Tensor? grad_output, Tensor? grad_h, Tensor? grad_c, {_SCHEMA}, {kept}, bool of_rows,"
+        f" bool of_weights) -> ({gradients})",
         forward=_forward,
         backward=_backward,
         shapes=_shapes,

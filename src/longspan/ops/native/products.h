@@ -37,7 +37,7 @@ class Products {
   Products(const longspan::Backward<T>& problem, int64_t output, const Rows& rows, int64_t first, int64_t last,
            const Plan& plan, bool apart = false)
       : p_(problem), apart_(apart), count_(rows.count(first, last)),
-        keeps_(rows.count() <= kRowsKept * plan.slices &&
+        keeps_(problem.grad_w_hh != nullptr && rows.count() <= kRowsKept * plan.slices &&
                Shape::gates * p_.hidden * (p_.input + output) >= kManyWeights),
         of_h(p_.hidden, (keeps_ ? count_ : std::max(kRowsAtOnce, last - first)) + 1),
         of_normalised_x(apart ? p_.hidden : 0, of_h.capacity()),
