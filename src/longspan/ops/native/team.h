@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <limits>
 #include <stdexcept>
 #include <thread>
 
@@ -75,6 +77,32 @@ class Member {
   int number_;
 };
 
+// Nanoseconds in which two threads meet, measured once: 50 or 120 from one processor to another, and far more where the
+// two have one core.
+inline double meeting_time() {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kTimes = 5, kMeetings = 100;
+  static const double time = [] {
+    double best = std::numeric_limits<double>::infinity();
+#ifdef _OPENMP
+    for (int measured = 0; measured < kTimes; ++measured) {
+      Team team(2);
+#pragma omp parallel num_threads(2)
+      if (omp_get_num_threads() == 2) {
+        const int member = omp_get_thread_num();
+        team.meet(member);
+        const auto begin = Clock::now();
+        for (int meeting = 0; meeting < kMeetings; ++meeting) team.meet(member);
+        const std::chrono::duration<double, std::nano> taken = Clock::now() - begin;
+        if (member == 0) best = std::min(best, taken.count() / kMeetings);
+      }
+    }
+#endif
+    return best;
+  }();
+  return time;
+}
+
 // How many slices the batch is cut into, and how many threads share each.
 struct Plan {
   int slices, members;
@@ -86,6 +114,9 @@ inline constexpr int64_t kRowsNear = 2, kRowsFar = 24;
 // A team waits for its slowest member at every step: below this many multiplications a step its threads are quicker
 // apart; where there are fewer sequences than threads and the others would idle, below this many.
 inline constexpr int64_t kStepWorthwhile = 1 << 16, kStepOfFewWorthwhile = 3 << 12;
+// And where a step of one sequence takes fewer bytes of weights than this for each nanosecond of a meeting. How its units
+// are shared changes no bit, so that it may hang on a measurement; with more sequences the slices would change too.
+inline constexpr double kBytesOfMeeting = 800;
 
 // `divisible`: into how many shares the units can be cut; `per_row`: multiplications of a row and step.
 template <class T>
@@ -93,7 +124,8 @@ Plan plan(int64_t batch, int64_t divisible, int64_t per_row, int threads) {
   const int64_t wanted = per_row * static_cast<int64_t>(sizeof(T)) <= kCachedBytes ? kRowsNear : kRowsFar;
   const int64_t worthwhile = batch < threads ? kStepOfFewWorthwhile : kStepWorthwhile;
   int64_t members = 1;
-  if (batch < wanted * threads && batch * per_row >= worthwhile) {
+  if (batch < wanted * threads && batch * per_row >= worthwhile &&
+      (batch > 1 || threads == 1 || divisible == 1 || per_row * sizeof(T) >= kBytesOfMeeting * meeting_time())) {
     members = std::min(divisible, threads / std::max<int64_t>(1, batch / wanted));
   }
   return {static_cast<int>(std::max<int64_t>(1, std::min(threads / members, batch))), static_cast<int>(members)};
