@@ -232,7 +232,7 @@ def test_comparison_notices_swapped_peepholes() -> None:
     ids=["peephole", "coupled", "masked", "projected", "all but normalised", "all"],
 )
 def test_threads_that_share_the_units_of_one_sequence(parts: Parts) -> None:
-    problem = draw(parts, [150], 3, 70)
+    problem = draw(parts, [150], 3, 150)
     expected = values_and_gradients(problem, reverse=False, trace=True)
     for name in _native.instruction_sets():
         _native.use(name)
